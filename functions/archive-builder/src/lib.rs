@@ -1,0 +1,1 @@
+//! Function archive-builder.

@@ -1,0 +1,2 @@
+//! Wires and starts the function `archive-builder`.
+fn main() {}

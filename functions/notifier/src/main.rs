@@ -1,0 +1,2 @@
+//! Wires and starts the function `notifier`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! DynamoDB, S3, SQS and SES behind types of the domain.

@@ -1,0 +1,41 @@
+//! What stands in queue messages: ids, and nothing else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ActionId, ContactId, MailId, TenantId};
+
+/// To `bulk-planner`: do the next step of an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanMessage {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// Which action.
+    pub action_id: ActionId,
+}
+
+/// To `archive-builder`: build the archive of one contact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildArchiveMessage {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// For which action.
+    pub action_id: ActionId,
+    /// In which chunk of it.
+    pub chunk: u32,
+    /// Of which contact.
+    pub contact_id: ContactId,
+}
+
+/// To `notifier`: send one mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyMessage {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// About which action.
+    pub action_id: ActionId,
+    /// Which mail.
+    pub mail_id: MailId,
+}

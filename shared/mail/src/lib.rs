@@ -1,0 +1,1 @@
+//! The mails Oubli sends, in French and English.

@@ -1,0 +1,1 @@
+//! Settings, telemetry and the SQS batch loop of a function.

@@ -1,0 +1,6 @@
+//! The archive of a contact: ZIP64 writer, contents, offline verification.
+//!
+//! No async, no I/O of its own: bytes are handed in, parts of the archive are handed out.
+
+pub mod hashes;
+pub mod zip64;

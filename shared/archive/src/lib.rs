@@ -3,4 +3,5 @@
 //! No async, no I/O of its own: bytes are handed in, parts of the archive are handed out.
 
 pub mod hashes;
+pub mod names;
 pub mod zip64;

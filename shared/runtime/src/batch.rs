@@ -1,0 +1,113 @@
+//! The SQS batch loop: each record has its own verdict.
+//!
+//! Lambda deletes the messages of a batch unless the answer names them (partial batch response,
+//! `ReportBatchItemFailures`); the named ones come back after their visibility timeout and, when
+//! the queue's redrive count is used up, go to its dead-letter queue. Source: "Handling errors for
+//! an SQS event source in Lambda",
+//! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::{FutureExt, StreamExt, stream};
+use serde::de::DeserializeOwned;
+use tracing::Instrument;
+
+use crate::error_chain::ErrorChain;
+
+/// The record could not be dealt with now: let the queue deliver it again.
+///
+/// There is no other verdict. What can never succeed is for the work itself to record as failed,
+/// which is a success of the record; what nobody foresaw ends in the dead-letter queue by itself.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Retry(Box<dyn Error + Send + Sync>);
+
+impl Retry {
+    /// Retries because of this. The error is logged with its sources: its text must name nobody.
+    pub fn because(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+/// Deals with the records of a batch, at most `concurrency` (at least 1) at a time, begun in the
+/// order of the batch.
+///
+/// The answer names, in that order and once each, the messages that are to be delivered again:
+/// those whose body is no `M`, those whose `handle` failed, those whose `handle` panicked. A message
+/// without an id (SQS sends none) makes the answer one that Lambda takes as "all failed".
+pub async fn run_batch<M, F, Fut>(event: SqsEvent, concurrency: usize, handle: F) -> SqsBatchResponse
+where
+    M: DeserializeOwned,
+    F: Fn(M) -> Fut,
+    Fut: Future<Output = Result<(), Retry>>,
+{
+    let handle = &handle;
+    let failed: Vec<String> = stream::iter(event.records)
+        .map(|record| async move {
+            let message_id = record.message_id.clone().unwrap_or_default();
+            let receive_count = record
+                .attributes
+                .get("ApproximateReceiveCount")
+                .map(String::as_str);
+            let span = tracing::info_span!("record", message_id, receive_count);
+            let succeeded = run_record(&record, handle).instrument(span).await;
+            (!succeeded).then_some(message_id)
+        })
+        .buffered(concurrency.max(1))
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+
+    let mut response = SqsBatchResponse::default();
+    let mut named = BTreeSet::new();
+    for message_id in failed {
+        if named.insert(message_id.clone()) {
+            response.add_failure(message_id);
+        }
+    }
+    response
+}
+
+/// Deals with one record and says whether it is done with.
+async fn run_record<M, F, Fut>(record: &SqsMessage, handle: &F) -> bool
+where
+    M: DeserializeOwned,
+    F: Fn(M) -> Fut,
+    Fut: Future<Output = Result<(), Retry>>,
+{
+    let message = match serde_json::from_str::<M>(record.body.as_deref().unwrap_or_default()) {
+        Ok(message) => message,
+        Err(error) => {
+            // Only where and which kind: serde's own text may repeat what stands in the body.
+            tracing::error!(
+                kind = ?error.classify(),
+                line = error.line(),
+                column = error.column(),
+                "the message cannot be read and will end in the dead-letter queue"
+            );
+            return false;
+        }
+    };
+    // The panicking record's own values are gone; what it shares with others are AWS clients and
+    // records in tables, which every step finds as another process may have left them.
+    match AssertUnwindSafe(async { handle(message).await })
+        .catch_unwind()
+        .await
+    {
+        Ok(Ok(())) => true,
+        Ok(Err(Retry(error))) => {
+            tracing::warn!(error = %ErrorChain(error.as_ref()), "the message will be delivered again");
+            false
+        }
+        Err(_payload) => {
+            tracing::error!("dealing with the message panicked; it will be delivered again");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+use std::cell::{Cell, RefCell};
+use std::io;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::telemetry::tests::{Captured, lines_of};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    number: u32,
+}
+
+fn event(bodies: &[(&str, &str)]) -> SqsEvent {
+    let records: Vec<Value> = bodies
+        .iter()
+        .map(|(id, body)| json!({ "messageId": id, "body": body, "attributes": { "ApproximateReceiveCount": "2" } }))
+        .collect();
+    serde_json::from_value(json!({ "Records": records })).unwrap()
+}
+
+fn failures(response: &SqsBatchResponse) -> Vec<&str> {
+    response
+        .batch_item_failures
+        .iter()
+        .map(|failure| failure.item_identifier.as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn an_empty_batch_fails_nothing() {
+    let response = run_batch(event(&[]), 4, |_: Order| async {
+        Err(Retry::because("never called"))
+    })
+    .await;
+    assert_eq!(
+        serde_json::to_value(response).unwrap(),
+        json!({ "batchItemFailures": [] })
+    );
+}
+
+#[tokio::test]
+async fn a_poison_message_harms_itself_only() {
+    let handled = RefCell::new(Vec::new());
+    let bodies = [
+        ("a", r#"{"number":1}"#),
+        ("not-json", "}{"),
+        ("b", r#"{"number":2}"#),
+        ("unknown-field", r#"{"number":3,"last_name":"x"}"#),
+        ("empty", ""),
+        ("c", r#"{"number":4}"#),
+    ];
+    let response = run_batch(event(&bodies), 2, |order: Order| {
+        handled.borrow_mut().push(order.number);
+        async { Ok(()) }
+    })
+    .await;
+    assert_eq!(failures(&response), ["not-json", "unknown-field", "empty"]);
+    assert_eq!(handled.into_inner(), [1, 2, 4]);
+}
+
+#[tokio::test]
+async fn a_panic_is_a_retry_of_its_record() {
+    let bodies = [
+        ("a", r#"{"number":1}"#),
+        ("b", r#"{"number":2}"#),
+        ("c", r#"{"number":3}"#),
+        ("d", r#"{"number":4}"#),
+    ];
+    let handled = Cell::new(0);
+    let response = run_batch(event(&bodies), 4, |order: Order| {
+        // Before the first await and after it: both are the record's own affair.
+        assert_ne!(order.number, 1, "at once");
+        let handled = &handled;
+        async move {
+            tokio::task::yield_now().await;
+            assert_ne!(order.number, 3, "later");
+            handled.set(handled.get() + 1);
+            Ok(())
+        }
+    })
+    .await;
+    assert_eq!(failures(&response), ["a", "c"]);
+    assert_eq!(handled.get(), 2);
+}
+
+#[tokio::test]
+async fn records_begin_in_order_and_no_more_at_once_than_allowed() {
+    let bodies: Vec<(String, String)> = (0..20)
+        .map(|number| (format!("m{number}"), format!(r#"{{"number":{number}}}"#)))
+        .collect();
+    let bodies: Vec<(&str, &str)> = bodies
+        .iter()
+        .map(|(id, body)| (id.as_str(), body.as_str()))
+        .collect();
+    for concurrency in [0, 1, 3] {
+        let begun = RefCell::new(Vec::new());
+        let (running, most) = (Cell::new(0_usize), Cell::new(0_usize));
+        let response = run_batch(event(&bodies), concurrency, |order: Order| {
+            let (begun, running, most) = (&begun, &running, &most);
+            async move {
+                begun.borrow_mut().push(order.number);
+                running.set(running.get() + 1);
+                most.set(most.get().max(running.get()));
+                // Later records are quicker: the answer must be in order all the same.
+                for _ in order.number..20 {
+                    tokio::task::yield_now().await;
+                }
+                running.set(running.get() - 1);
+                Err(Retry::because("busy"))
+            }
+        })
+        .await;
+        assert_eq!(most.get(), concurrency.max(1));
+        assert_eq!(begun.into_inner(), (0..20).collect::<Vec<_>>());
+        assert_eq!(
+            failures(&response),
+            bodies.iter().map(|(id, _)| *id).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_duplicate_is_dealt_with_twice_and_named_once() {
+    let handled = Cell::new(0);
+    let bodies = [
+        ("a", r#"{"number":1}"#),
+        ("b", r#"{"number":2}"#),
+        ("a", r#"{"number":1}"#),
+    ];
+    let response = run_batch(event(&bodies), 1, |order: Order| {
+        handled.set(handled.get() + 1);
+        async move {
+            if order.number == 1 {
+                Err(Retry::because("busy"))
+            } else {
+                Ok(())
+            }
+        }
+    })
+    .await;
+    assert_eq!(handled.get(), 3);
+    assert_eq!(failures(&response), ["a"]);
+}
+
+#[tokio::test]
+async fn a_failed_record_without_id_fails_the_batch() {
+    let event: SqsEvent = serde_json::from_value(json!({ "Records": [{ "body": "no json" }] })).unwrap();
+    let response = run_batch(event, 1, |_: Order| async { Ok(()) }).await;
+    assert_eq!(
+        failures(&response),
+        [""],
+        "Lambda takes an empty id as the failure of all"
+    );
+}
+
+#[tokio::test]
+async fn the_log_names_the_message_and_not_its_content() {
+    let captured = Captured::default();
+    let subscriber = captured.subscriber("info");
+    let guard = tracing::subscriber::set_default(subscriber);
+    let bodies = [
+        ("poison", r#"{"number":"Chloé Lefèvre"}"#),
+        ("named", r#"{"Chloé":"Lefèvre"}"#),
+        ("busy", r#"{"number":7}"#),
+    ];
+    let response = run_batch(event(&bodies), 1, |_: Order| async {
+        Err(Retry::because(io::Error::other("the table is throttled")))
+    })
+    .await;
+    drop(guard);
+
+    assert_eq!(failures(&response), ["poison", "named", "busy"]);
+    let lines = lines_of(&captured);
+    let ids: Vec<&Value> = lines.iter().map(|line| &line["message_id"]).collect();
+    assert_eq!(ids, ["poison", "named", "busy"]);
+    assert_eq!(lines[0]["kind"], "Data");
+    assert_eq!(lines[2]["error"], "the table is throttled");
+    assert_eq!(lines[2]["receive_count"], "2");
+    assert!(!captured.text().contains("Lef"), "{}", captured.text());
+}

@@ -2,6 +2,10 @@
 //!
 //! No async, no I/O of its own: bytes are handed in, parts of the archive are handed out.
 
+pub mod contact_json;
+pub mod contents;
 pub mod hashes;
+pub mod index_html;
+pub mod manifest;
 pub mod names;
 pub mod zip64;

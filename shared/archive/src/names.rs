@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use oubli_domain::Sha256;
 use unicode_normalization::UnicodeNormalization;
 
-use characters::{is_emoji, is_forbidden, is_invisible};
+use characters::{is_forbidden, is_invisible, is_picture, takes_presentation};
 
 /// The longest name, in UTF-8 bytes: with the folder in front and the place where it is unpacked it stays
 /// below the 255 bytes of a file name and the 260 characters of a Windows path.
@@ -90,11 +90,11 @@ fn safe_name(display_name: &str) -> String {
     for (index, c) in composed.iter().copied().enumerate() {
         let kept = match c {
             ZERO_WIDTH_JOINER => {
-                let joins =
-                    before.is_some_and(is_emoji) && composed.get(index + 1).copied().is_some_and(is_emoji);
+                let joins = before.is_some_and(|c| c == EMOJI_PRESENTATION || is_picture(c))
+                    && composed.get(index + 1).copied().is_some_and(is_picture);
                 joins.then_some(c)
             }
-            EMOJI_PRESENTATION => before.is_some().then_some(c),
+            EMOJI_PRESENTATION => before.is_some_and(takes_presentation).then_some(c),
             c if c.is_whitespace() => Some(' '),
             c if is_invisible(c) => None,
             c if is_forbidden(c) => Some('_'),
@@ -132,7 +132,7 @@ fn trim(name: &str) -> &str {
 }
 
 fn trim_end(name: &str) -> &str {
-    name.trim_end_matches(|c: char| c == '.' || c == ' ' || c == ZERO_WIDTH_JOINER)
+    name.trim_end_matches(['.', ' ', ZERO_WIDTH_JOINER])
 }
 
 fn shorten(name: &str, max_bytes: usize) -> String {

@@ -206,6 +206,11 @@ impl ArchiveWriter {
         }
     }
 
+    /// Gives the archive up: nothing more comes out.
+    pub fn abandon(&mut self) {
+        self.state = State::Poisoned;
+    }
+
     /// Length of the archive so far.
     pub fn position_bytes(&self) -> u64 {
         self.output.position()

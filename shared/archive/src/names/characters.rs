@@ -31,7 +31,27 @@ pub(super) fn is_invisible(c: char) -> bool {
             | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Roughly the pictures that a zero-width joiner joins, and what may stand between them and it.
-pub(super) fn is_emoji(c: char) -> bool {
-    matches!(c, '\u{FE0F}' | '\u{2190}'..='\u{2BFF}' | '\u{1F000}'..='\u{1FAFF}')
+/// Roughly the pictures that a zero-width joiner joins, skin tones among them.
+pub(super) fn is_picture(c: char) -> bool {
+    matches!(c, '\u{2190}'..='\u{27FF}' | '\u{2900}'..='\u{2BFF}' | '\u{1F000}'..='\u{1FAFF}')
+}
+
+/// What the emoji variation selector may follow: a picture, or the digit of a keycap.
+pub(super) fn takes_presentation(c: char) -> bool {
+    is_picture(c)
+        || matches!(
+            c,
+            '#' | '0'
+                ..='9'
+                    | '©'
+                    | '®'
+                    | '\u{203C}'
+                    | '\u{2049}'
+                    | '\u{2122}'
+                    | '\u{2139}'
+                    | '\u{3030}'
+                    | '\u{303D}'
+                    | '\u{3297}'
+                    | '\u{3299}'
+        )
 }

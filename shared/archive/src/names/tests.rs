@@ -12,6 +12,11 @@ use super::*;
 #[case("e\u{200B}\u{301}.txt", "é.txt")]
 #[case("📄 contrat 👩🏽\u{200D}💻.pdf", "📄 contrat 👩🏽\u{200D}💻.pdf")]
 #[case("a\u{200D}b.txt", "ab.txt")]
+#[case(
+    "1\u{FE0F}\u{20E3} ❤\u{FE0F}\u{FE0F} a\u{FE0F}.txt",
+    "1\u{FE0F}\u{20E3} ❤\u{FE0F} a.txt"
+)]
+#[case(" \u{FE0F}", "document")]
 #[case("../../etc/passwd", "_.._.._etc_passwd")]
 #[case("..", "document")]
 #[case("/etc/passwd", "_etc_passwd")]

@@ -1,0 +1,163 @@
+//! What stands in the archive of a contact, and in which order.
+//!
+//! [`ArchivePlan`] says it before a byte is read; [`ArchiveBuild`] writes it while somebody else fetches the
+//! documents. Neither makes a call.
+//!
+//! | entry | |
+//! |---|---|
+//! | `contact.json`, `contact.schema.json` | for machines |
+//! | `index.html` | for people |
+//! | `documents/…`, `photo/…` | under their own names, made safe |
+//! | `manifest.json` | last, because it has everyone's SHA-256 |
+//!
+//! No time, no action and no archive id of this very export stands inside: the same version of a contact
+//! gives the same bytes.
+
+mod build;
+
+use jiff::Timestamp;
+use oubli_domain::contact::Contact;
+use oubli_domain::document::{Document, DocumentKind, DocumentState};
+use oubli_domain::{Crc32, DocumentId, Language, Personal, Sha256};
+
+use crate::manifest::EntryContent;
+use crate::names::EntryNames;
+use crate::zip64::{DosTime, EntryPlan, MAX_ENTRIES};
+
+pub use build::{ArchiveBuild, BuildError, DocumentHashes, DocumentStart};
+
+/// `contact.json`, its schema, `index.html` and the manifest.
+const OWN_ENTRIES: u64 = 4;
+const DOCUMENTS_FOLDER: &str = "documents";
+const PHOTO_FOLDER: &str = "photo";
+
+/// A document on its way into the archive.
+#[derive(Clone, Debug)]
+pub struct PlannedDocument {
+    /// Which.
+    pub id: DocumentId,
+    /// What it was announced as.
+    pub kind: DocumentKind,
+    /// What it is in the archive: what the contact shows as its photo is one.
+    pub content: EntryContent,
+    /// Its name as it was given.
+    pub name: Personal<String>,
+    /// Its path in the archive.
+    pub entry_name: String,
+    /// Media type.
+    pub content_type: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// CRC-32, given at upload or learned.
+    pub crc32: Option<Crc32>,
+    /// SHA-256, given at upload or learned.
+    pub sha256: Option<Sha256>,
+    /// When it was attached.
+    pub created_at: Timestamp,
+}
+
+impl PlannedDocument {
+    pub(crate) fn entry_plan(&self) -> EntryPlan<'_> {
+        EntryPlan {
+            name: &self.entry_name,
+            size_bytes: self.size_bytes,
+            crc32: self.crc32,
+            modified: DosTime::from_timestamp(self.created_at),
+        }
+    }
+}
+
+/// More documents than an archive can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an archive holds at most {limit} documents, the contact has {documents}")]
+pub struct TooManyDocuments {
+    /// How many the contact has.
+    pub documents: u64,
+    /// How many there may be.
+    pub limit: u64,
+}
+
+/// The contents of one archive.
+#[derive(Clone, Debug)]
+pub struct ArchivePlan {
+    contact: Contact,
+    language: Language,
+    documents: Vec<PlannedDocument>,
+}
+
+impl ArchivePlan {
+    /// Plans the archive of a contact with its documents; those that still await their upload have no bytes
+    /// and are left out. `language` is that of `index.html`.
+    ///
+    /// # Errors
+    /// [`TooManyDocuments`].
+    pub fn new(
+        contact: Contact,
+        documents: Vec<Document>,
+        language: Language,
+    ) -> Result<Self, TooManyDocuments> {
+        let mut stored: Vec<Document> = documents
+            .into_iter()
+            .filter(|document| document.state == DocumentState::Stored)
+            .collect();
+        let limit = MAX_ENTRIES - OWN_ENTRIES;
+        if stored.len() as u64 > limit {
+            return Err(TooManyDocuments {
+                documents: stored.len() as u64,
+                limit,
+            });
+        }
+        // The order decides who gets ` (2)`: it must not be the order of a query.
+        stored.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        let (mut in_documents, mut in_photo) = (EntryNames::new(), EntryNames::new());
+        let documents = stored
+            .into_iter()
+            .map(
+                |Document {
+                     id,
+                     fields,
+                     created_at,
+                     ..
+                 }| {
+                    let is_photo = fields.kind == DocumentKind::Photo
+                        || contact.fields.photo_document_id.as_ref() == Some(&id);
+                    let (content, folder, names) = if is_photo {
+                        (EntryContent::Photo, PHOTO_FOLDER, &mut in_photo)
+                    } else {
+                        (EntryContent::Document, DOCUMENTS_FOLDER, &mut in_documents)
+                    };
+                    PlannedDocument {
+                        entry_name: format!("{folder}/{}", names.take(fields.name.expose())),
+                        id,
+                        kind: fields.kind,
+                        content,
+                        name: fields.name,
+                        content_type: fields.content_type,
+                        size_bytes: fields.size_bytes,
+                        crc32: fields.crc32,
+                        sha256: fields.sha256,
+                        created_at,
+                    }
+                },
+            )
+            .collect();
+        Ok(Self {
+            contact,
+            language,
+            documents,
+        })
+    }
+
+    /// The documents, in the order of the archive.
+    pub fn documents(&self) -> &[PlannedDocument] {
+        &self.documents
+    }
+
+    /// Their bytes.
+    pub fn document_bytes(&self) -> u64 {
+        self.documents.iter().map(|document| document.size_bytes).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,285 @@
+//! Evaluates the intrinsic functions of CloudFormation that the template uses.
+//!
+//! Source: AWS CloudFormation user guide, "Intrinsic function reference".
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::node::Node;
+use super::template::{Resource, Template};
+use super::{Missing, ProvisionError, ProvisionParameters, REGION};
+
+/// The account that local endpoints speak of.
+const ACCOUNT: &str = "000000000000";
+
+/// What stands in the place of an expression about something that is not made here. No property that is
+/// read has this shape, so it shows as an error just where it is needed.
+const NOT_MADE: &str = "not made here";
+
+/// A resource that is there.
+#[derive(Clone, Debug)]
+pub(super) struct Made {
+    /// What `!Ref` gives.
+    pub(super) reference: String,
+    /// What `!GetAtt` gives.
+    pub(super) attributes: BTreeMap<&'static str, String>,
+}
+
+/// Knows the parameters and what is made so far.
+pub(super) struct Evaluator<'t> {
+    template: &'t Template,
+    parameters: BTreeMap<String, Value>,
+    stack_name: String,
+    made: BTreeMap<String, Made>,
+}
+
+impl<'t> Evaluator<'t> {
+    /// Judges the parameters by the template.
+    pub(super) fn new(template: &'t Template, given: &ProvisionParameters) -> Result<Self, ProvisionError> {
+        let origins = given.allowed_origins.join(",");
+        let given_values = [
+            ("FrontEndUrl", &given.front_end_url),
+            ("AllowedOrigins", &origins),
+            ("Issuer", &given.issuer),
+            ("MailFrom", &given.mail_from),
+            ("LogLevel", &given.log_level),
+        ];
+        let declared = template
+            .at(&["Parameters"])
+            .map(Node::entries)
+            .unwrap_or_default();
+        let mut parameters = BTreeMap::new();
+        for (name, declaration) in declared {
+            let given = given_values.iter().find(|(given, _)| given == name);
+            let value = parameter(declaration, given.map(|(_, value)| value.as_str()));
+            let value = value.map_err(|detail| ProvisionError::Parameter {
+                parameter: name.clone(),
+                detail: detail.into(),
+            })?;
+            parameters.insert(name.clone(), value);
+        }
+        if let Some((name, _)) = given_values
+            .iter()
+            .find(|(name, _)| !parameters.contains_key(*name))
+        {
+            let detail = "is given, but not declared".into();
+            return Err(ProvisionError::Parameter {
+                parameter: (*name).to_owned(),
+                detail,
+            });
+        }
+        Ok(Self {
+            template,
+            parameters,
+            stack_name: given.prefix.clone(),
+            made: BTreeMap::new(),
+        })
+    }
+
+    /// Takes note of a resource that is there.
+    pub(super) fn add(&mut self, logical_id: String, made: Made) {
+        self.made.insert(logical_id, made);
+    }
+
+    /// What is made so far.
+    pub(super) fn made(&self) -> impl Iterator<Item = &Made> {
+        self.made.values()
+    }
+
+    /// The template that is evaluated.
+    pub(super) fn template(&self) -> &'t Template {
+        self.template
+    }
+
+    /// Whether a resource's condition holds.
+    pub(super) fn holds(&self, resource: &Resource) -> Result<bool, ProvisionError> {
+        let Some(name) = &resource.condition else {
+            return Ok(true);
+        };
+        let condition = self.template.at(&["Conditions", name]);
+        match condition.map(|condition| self.value(condition)).transpose()? {
+            Some((Value::Bool(holds), _)) => Ok(holds),
+            _ => Err(ProvisionError::Template(format!(
+                "the condition `{name}` is neither true nor false"
+            ))),
+        }
+    }
+
+    /// The properties of a resource, and what they refer to that is not made.
+    pub(super) fn properties(&self, resource: &Resource) -> Result<(Value, Missing), ProvisionError> {
+        match resource.node.get("Properties") {
+            Some(properties) => self.value(properties),
+            None => Ok((Value::Object(Map::new()), Missing::new())),
+        }
+    }
+
+    /// The value of a node, and what it refers to that is not made.
+    pub(super) fn value(&self, node: &Node) -> Result<(Value, Missing), ProvisionError> {
+        let mut missing = Missing::new();
+        let value = self.walk(node, &mut missing)?;
+        Ok((value, missing))
+    }
+
+    fn walk(&self, node: &Node, missing: &mut Missing) -> Result<Value, ProvisionError> {
+        Ok(match node {
+            Node::Null => Value::Null,
+            Node::Bool(value) => Value::Bool(*value),
+            Node::Integer(number) => Value::from(*number),
+            Node::Text(text) => Value::String(text.clone()),
+            Node::List(items) => Value::Array(
+                items
+                    .iter()
+                    .map(|item| self.walk(item, missing))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Node::Map(entries) => {
+                let entries = entries
+                    .iter()
+                    .map(|(key, node)| Ok((key.clone(), self.walk(node, missing)?)));
+                Value::Object(entries.collect::<Result<_, ProvisionError>>()?)
+            }
+            Node::Tagged(tag, argument) => self.intrinsic(tag, argument, missing)?,
+        })
+    }
+
+    fn intrinsic(&self, tag: &str, argument: &Node, missing: &mut Missing) -> Result<Value, ProvisionError> {
+        let wrong = || ProvisionError::Template(format!("`{tag}` cannot be applied to {argument:?}"));
+        match (tag, argument) {
+            ("!Ref", Node::Text(name)) => self.reference(name, missing),
+            ("!GetAtt", Node::Text(name)) => {
+                let (logical_id, attribute) = name.split_once('.').ok_or_else(wrong)?;
+                self.attribute(logical_id, attribute, missing)
+            }
+            ("!Sub", Node::Text(text)) => self.substituted(text, missing),
+            ("!Join", Node::List(arguments)) => {
+                let [Node::Text(separator), list] = arguments.as_slice() else {
+                    return Err(wrong());
+                };
+                let Value::Array(items) = self.walk(list, missing)? else {
+                    return Err(wrong());
+                };
+                let items = items.iter().map(|item| item.as_str().ok_or_else(wrong));
+                Ok(Value::String(
+                    items.collect::<Result<Vec<_>, _>>()?.join(separator),
+                ))
+            }
+            ("!Equals", Node::List(arguments)) => {
+                let [left, right] = arguments.as_slice() else {
+                    return Err(wrong());
+                };
+                Ok(Value::Bool(
+                    self.walk(left, missing)? == self.walk(right, missing)?,
+                ))
+            }
+            ("!Not", Node::List(arguments)) => {
+                let [argument] = arguments.as_slice() else {
+                    return Err(wrong());
+                };
+                let value = self.walk(argument, missing)?.as_bool().ok_or_else(wrong)?;
+                Ok(Value::Bool(!value))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn reference(&self, name: &str, missing: &mut Missing) -> Result<Value, ProvisionError> {
+        let pseudo = match name {
+            "AWS::Region" => Some(REGION),
+            "AWS::AccountId" => Some(ACCOUNT),
+            "AWS::Partition" => Some("aws"),
+            "AWS::StackName" => Some(self.stack_name.as_str()),
+            _ => None,
+        };
+        if let Some(value) = pseudo {
+            return Ok(Value::String(value.to_owned()));
+        }
+        if let Some(value) = self.parameters.get(name) {
+            return Ok(value.clone());
+        }
+        match self.made.get(name) {
+            Some(made) => Ok(Value::String(made.reference.clone())),
+            None => self.not_made(name, missing),
+        }
+    }
+
+    fn attribute(
+        &self,
+        logical_id: &str,
+        name: &str,
+        missing: &mut Missing,
+    ) -> Result<Value, ProvisionError> {
+        let Some(made) = self.made.get(logical_id) else {
+            return self.not_made(logical_id, missing);
+        };
+        let attribute = made.attributes.get(name);
+        let attribute = attribute.ok_or_else(|| ProvisionError::Resource {
+            resource: logical_id.to_owned(),
+            detail: format!("the attribute `{name}` is not known here"),
+        })?;
+        Ok(Value::String(attribute.clone()))
+    }
+
+    fn not_made(&self, logical_id: &str, missing: &mut Missing) -> Result<Value, ProvisionError> {
+        if !self
+            .template
+            .resources()
+            .iter()
+            .any(|resource| resource.logical_id == logical_id)
+        {
+            return Err(ProvisionError::Template(format!("there is no `{logical_id}`")));
+        }
+        missing.insert(logical_id.to_owned());
+        Ok(Value::Object(Map::from_iter([(
+            NOT_MADE.to_owned(),
+            Value::from(logical_id),
+        )])))
+    }
+
+    fn substituted(&self, text: &str, missing: &mut Missing) -> Result<Value, ProvisionError> {
+        let mut result = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after
+                .split_once('}')
+                .ok_or_else(|| ProvisionError::Template(format!("`{text}` has an open placeholder")))?;
+            let value = match name.split_once('.') {
+                Some((logical_id, attribute)) => self.attribute(logical_id, attribute, missing)?,
+                None => self.reference(name, missing)?,
+            };
+            match value {
+                Value::String(value) => {
+                    result.push_str(before);
+                    result.push_str(&value);
+                }
+                // Part of a text that cannot be told: neither can the text.
+                value => return Ok(value),
+            }
+            rest = after;
+        }
+        result.push_str(rest);
+        Ok(Value::String(result))
+    }
+}
+
+/// The value of a parameter: what is given, else its default, read as its type says.
+fn parameter(declaration: &Node, given: Option<&str>) -> Result<Value, &'static str> {
+    let allowed = declaration.get("AllowedValues").map(Node::items);
+    let value = match (given, declaration.get("Default")) {
+        (Some(given), _) => Node::Text(given.to_owned()),
+        (None, Some(default)) => default.clone(),
+        (None, None) => return Err("is missing"),
+    };
+    if allowed.is_some_and(|allowed| !allowed.contains(&value)) {
+        return Err("is not one of the values that are allowed");
+    }
+    match (declaration.get("Type").and_then(Node::text), value) {
+        (Some("String"), Node::Text(text)) if given.is_none() || !text.is_empty() => Ok(Value::String(text)),
+        (Some("Number"), Node::Integer(number)) => Ok(Value::from(number)),
+        (Some("CommaDelimitedList"), Node::Text(text)) if !text.is_empty() => {
+            Ok(Value::Array(text.split(',').map(Value::from).collect()))
+        }
+        (Some("String" | "CommaDelimitedList"), Node::Text(_)) => Err("is empty"),
+        _ => Err("has another type than its value"),
+    }
+}

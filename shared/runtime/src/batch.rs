@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
 use crate::error_chain::ErrorChain;
+use crate::metrics::{Metric, Unit};
 
 /// The record could not be dealt with now: let the queue deliver it again.
 ///
@@ -69,6 +70,19 @@ where
         }
     }
     response
+}
+
+/// What a batch of so many records adds to its function's metrics.
+pub fn batch_metrics(records: usize, response: &SqsBatchResponse) -> [Metric<'static>; 2] {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    [
+        ("Records", Unit::Count, count(records)),
+        (
+            "RecordsFailed",
+            Unit::Count,
+            count(response.batch_item_failures.len()),
+        ),
+    ]
 }
 
 /// Deals with one record and says whether it is done with.

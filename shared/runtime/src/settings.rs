@@ -7,24 +7,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 
-/// DynamoDB table of what is held about people.
-pub const CONTACTS_TABLE: &str = "OUBLI_CONTACTS_TABLE";
-/// DynamoDB table of what runs and what is asked.
-pub const REQUESTS_TABLE: &str = "OUBLI_REQUESTS_TABLE";
-/// S3 bucket of the contacts' documents.
-pub const DOCUMENTS_BUCKET: &str = "OUBLI_DOCUMENTS_BUCKET";
-/// S3 bucket of the archives.
-pub const ARCHIVES_BUCKET: &str = "OUBLI_ARCHIVES_BUCKET";
-/// S3 bucket that presigned uploads go to.
-pub const UPLOADS_BUCKET: &str = "OUBLI_UPLOADS_BUCKET";
-/// SQS queue of the function `bulk-planner`.
-pub const BULK_PLANNER_QUEUE_URL: &str = "OUBLI_BULK_PLANNER_QUEUE_URL";
-/// SQS queue of the function `archive-builder`.
-pub const ARCHIVE_BUILDER_QUEUE_URL: &str = "OUBLI_ARCHIVE_BUILDER_QUEUE_URL";
-/// SQS queue of the function `notifier`.
-pub const NOTIFIER_QUEUE_URL: &str = "OUBLI_NOTIFIER_QUEUE_URL";
-/// Verified SES sender of every mail.
-pub const MAIL_FROM: &str = "OUBLI_MAIL_FROM";
 /// Where the front end stands that the mails link to.
 pub const FRONT_END_URL: &str = "OUBLI_FRONT_END_URL";
 /// OIDC issuer of the staff tokens.

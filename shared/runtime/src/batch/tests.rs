@@ -58,6 +58,10 @@ async fn a_poison_message_harms_itself_only() {
     })
     .await;
     assert_eq!(failures(&response), ["not-json", "unknown-field", "empty"]);
+    assert_eq!(
+        batch_metrics(bodies.len(), &response),
+        [("Records", Unit::Count, 6), ("RecordsFailed", Unit::Count, 3)]
+    );
     assert_eq!(handled.into_inner(), [1, 2, 4]);
 }
 

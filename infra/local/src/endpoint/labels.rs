@@ -1,0 +1,57 @@
+//! What a call is about, in a word without personal data, for the fault plan's record and filters.
+
+use http::{HeaderMap, Uri, header};
+use serde_json::Value;
+
+use crate::faults::Service;
+
+/// The application name that an AWS SDK puts into its user agent as `app/NAME`.
+pub(super) fn caller(headers: &HeaderMap) -> Option<String> {
+    ["x-amz-user-agent", header::USER_AGENT.as_str()]
+        .into_iter()
+        .filter_map(|name| headers.get(name)?.to_str().ok())
+        .find_map(|agent| agent.split(' ').find_map(|token| token.strip_prefix("app/")))
+        .map(str::to_owned)
+}
+
+/// `bucket/key` of an S3 request, as it stands in the path.
+pub(super) fn of_path(uri: &Uri) -> String {
+    uri.path().trim_start_matches('/').to_owned()
+}
+
+/// The tables, or the queue, of a JSON request. Mails have no label: all they name is a person.
+pub(super) fn of_body(service: Service, body: &[u8]) -> String {
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    match service {
+        Service::Sqs => {
+            let url = text(request.get("QueueUrl")).or_else(|| text(request.get("QueueName")));
+            url.and_then(|url| url.rsplit('/').next().map(str::to_owned))
+                .unwrap_or_default()
+        }
+        Service::DynamoDb => text(request.get("TableName")).unwrap_or_else(|| tables(&request).join(",")),
+        Service::S3 | Service::Ses => String::new(),
+    }
+}
+
+fn tables(request: &Value) -> Vec<String> {
+    let of_batch = request
+        .get("RequestItems")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|items| items.keys());
+    let of_transaction = request
+        .get("TransactItems")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item.as_object()?.values().next()?.get("TableName")?.as_str());
+    let mut tables: Vec<String> = of_batch
+        .map(String::as_str)
+        .chain(of_transaction)
+        .map(str::to_owned)
+        .collect();
+    tables.sort();
+    tables.dedup();
+    tables
+}

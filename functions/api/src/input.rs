@@ -1,0 +1,4 @@
+//! x
+pub mod idempotency;
+mod json;
+pub mod path;

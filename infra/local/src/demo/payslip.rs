@@ -128,7 +128,7 @@ pub(super) fn sheet(person: &ContactDraft, work: &Employment, date: Date) -> Pdf
     for (name, rate) in deductions(language) {
         let share = gross.share(*rate);
         taken = Cents(taken.0 + share.0);
-        let rate = format!("{}\u{a0}%", Cents(*rate).figures(language));
+        let rate = per_cent(*rate, language);
         let (base, share) = (gross.figures(language), Cents(-share.0).figures(language));
         table.row(Face::Regular, [name, &base, &rate, &share]);
     }
@@ -138,7 +138,7 @@ pub(super) fn sheet(person: &ContactDraft, work: &Employment, date: Date) -> Pdf
     if language == Language::Fr {
         table.sum(Face::Bold, words.before_tax, net);
         let tax = net.share(WITHHOLDING);
-        let rate = format!("{}\u{a0}%", Cents(WITHHOLDING).figures(language));
+        let rate = per_cent(WITHHOLDING, language);
         let (base, share) = (net.figures(language), Cents(-tax.0).figures(language));
         table.row(Face::Regular, [words.withheld, &base, &rate, &share]);
         net = Cents(net.0 - tax.0);
@@ -157,6 +157,12 @@ pub(super) fn sheet(person: &ContactDraft, work: &Employment, date: Date) -> Pdf
         written_on: date.last_of_month(),
         pages: vec![page],
     }
+}
+
+/// A rate in hundredths of a per cent: `6,90 %`, `6.90%`.
+fn per_cent(rate: i64, language: Language) -> String {
+    let space = if language == Language::Fr { "\u{a0}" } else { "" };
+    format!("{}{space}%", Cents(rate).figures(language))
 }
 
 /// The rows, from the top of the page down.

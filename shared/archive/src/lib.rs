@@ -8,4 +8,5 @@ pub mod hashes;
 pub mod index_html;
 pub mod manifest;
 pub mod names;
+pub mod verify;
 pub mod zip64;

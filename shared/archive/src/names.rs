@@ -75,6 +75,18 @@ pub fn fold(name: &str) -> String {
         .collect()
 }
 
+/// A name of unknown origin as it may stand on a terminal: what cannot be seen is shown by its code.
+pub fn printable(name: &str) -> String {
+    let shown = |c: char| {
+        if is_invisible(c) {
+            c.escape_unicode().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    name.chars().map(shown).collect()
+}
+
 fn fold_key(name: &str) -> [u8; 16] {
     let mut key = [0; 16];
     for (to, from) in key.iter_mut().zip(Sha256::of(fold(name).as_bytes()).as_bytes()) {

@@ -17,6 +17,7 @@
 
 mod central_directory;
 mod compression;
+mod directory;
 mod dos_time;
 mod error;
 mod format;
@@ -32,6 +33,7 @@ use format::{EntryHeader, U32_SENTINEL, end_of_central_directory};
 use output::Output;
 
 pub use compression::TRIAL_BYTES;
+pub use directory::{DirectoryEntry, DirectoryError, read_directory};
 pub use dos_time::DosTime;
 pub use error::ZipError;
 pub use format::Method;

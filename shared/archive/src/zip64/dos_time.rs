@@ -39,6 +39,10 @@ impl DosTime {
         }
     }
 
+    pub(super) fn from_fields(date: u16, time: u16) -> Self {
+        Self { date, time }
+    }
+
     pub(super) fn date(self) -> u16 {
         self.date
     }

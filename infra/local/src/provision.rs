@@ -246,7 +246,8 @@ impl Endpoint {
     ) -> Result<Made, ProvisionError> {
         match kind {
             Kind::Table => tables::make(&self.tables, name, typed(resource, properties)?).await,
-            Kind::Bucket => buckets::make(&self.buckets, name, typed(resource, properties)?).await,
+            // Four parts are set up at once, which makes a large future.
+            Kind::Bucket => Box::pin(buckets::make(&self.buckets, name, typed(resource, properties)?)).await,
             Kind::Queue => queues::make(&self.queues, name, typed(resource, properties)?).await,
             Kind::MailIdentity => mail::make(&self.mail, typed(resource, properties)?).await,
             Kind::Function | Kind::Elsewhere => Err(ProvisionError::Resource {

@@ -1,0 +1,173 @@
+//! The layers: which crate may use which.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+
+use crate::files::files;
+use crate::root;
+
+const FUNCTIONS: [&str; 6] = [
+    "oubli-api",
+    "oubli-archive-builder",
+    "oubli-bulk-planner",
+    "oubli-janitor",
+    "oubli-notifier",
+    "oubli-tenant-provisioner",
+];
+
+/// Crates that may know the AWS SDK.
+const KNOW_AWS: [&str; 3] = ["oubli-cloud", "oubli-local", "oubli-tests"];
+
+/// Modules of `oubli-local` that answer as AWS does. They share nothing with the code that asks, so that
+/// one bug cannot hide in both.
+const ENGINES: [&str; 8] = [
+    "clock", "dynamodb", "endpoint", "engines", "faults", "s3", "ses", "sqs",
+];
+
+/// For each crate the crates of ours that it may use.
+fn layers() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let mut layers = BTreeMap::from([
+        ("oubli-domain", vec![]),
+        ("oubli-archive", vec!["oubli-domain"]),
+        ("oubli-mail", vec!["oubli-domain"]),
+        ("oubli-cloud", vec!["oubli-domain"]),
+        (
+            "oubli-workflows",
+            vec!["oubli-domain", "oubli-archive", "oubli-mail", "oubli-cloud"],
+        ),
+        ("oubli-runtime", vec![]),
+    ]);
+    for function in FUNCTIONS {
+        layers.insert(
+            function,
+            vec!["oubli-domain", "oubli-workflows", "oubli-runtime", "oubli-cloud"],
+        );
+    }
+    let below_local = [
+        "oubli-domain",
+        "oubli-archive",
+        "oubli-workflows",
+        "oubli-runtime",
+        "oubli-cloud",
+    ];
+    layers.insert("oubli-local", FUNCTIONS.into_iter().chain(below_local).collect());
+    layers.insert(
+        "oubli-tests",
+        layers.keys().copied().chain(["oubli-local"]).collect(),
+    );
+    layers
+}
+
+fn metadata() -> Metadata {
+    let mut command = MetadataCommand::new();
+    command
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .unwrap()
+}
+
+/// What a crate is built from; what its tests use besides is their affair.
+fn uses(package: &Package) -> impl Iterator<Item = &str> {
+    let dependencies = package.dependencies.iter();
+    dependencies
+        .filter(|dependency| dependency.kind != DependencyKind::Development)
+        .map(|dependency| dependency.name.as_str())
+}
+
+#[test]
+fn crates_use_only_what_lies_below_them() {
+    let layers = layers();
+    let metadata = metadata();
+    assert_eq!(
+        metadata.packages.len(),
+        layers.len(),
+        "a crate is missing from the layers"
+    );
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        let allowed = layers
+            .get(name)
+            .unwrap_or_else(|| panic!("`{name}` is in no layer"));
+        for used in uses(package).filter(|used| used.starts_with("oubli-")) {
+            assert!(allowed.contains(&used), "`{name}` may not use `{used}`");
+        }
+    }
+}
+
+#[test]
+fn the_domain_is_plain_rust() {
+    let metadata = metadata();
+    let domain = metadata
+        .packages
+        .iter()
+        .find(|package| package.name.as_str() == "oubli-domain")
+        .unwrap();
+    for used in uses(domain) {
+        // `aws-lc-rs` computes hashes; it knows no service.
+        let outside = (used.starts_with("aws") && used != "aws-lc-rs")
+            || ["tokio", "futures", "axum", "tracing"].contains(&used);
+        assert!(!outside, "the domain may not use `{used}`");
+    }
+}
+
+#[test]
+fn only_cloud_and_the_engines_know_the_sdk() {
+    for package in &metadata().packages {
+        let name = package.name.as_str();
+        let sdk = uses(package).find(|used| {
+            [
+                "aws-sdk-",
+                "aws-config",
+                "aws-credential-types",
+                "aws-smithy",
+                "serde_dynamo",
+            ]
+            .iter()
+            .any(|sdk| used.starts_with(sdk))
+        });
+        assert!(
+            sdk.is_none() || KNOW_AWS.contains(&name),
+            "`{name}` may not use {sdk:?}"
+        );
+    }
+}
+
+#[test]
+fn functions_build_the_cloud_in_main_alone() {
+    let functions = root().join("functions");
+    for path in files("rs").iter().filter(|path| path.starts_with(&functions)) {
+        let is_main = path.ends_with("src/main.rs");
+        let text = fs::read_to_string(path).unwrap();
+        assert!(is_main || !text.contains("oubli_cloud"), "{}", path.display());
+        assert!(
+            !is_main || text.lines().count() <= 40,
+            "{}: wires and starts, no more",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_engines_share_no_code_with_what_asks_them() {
+    let source = root().join("infra/local/src");
+    let mut seen = 0;
+    for path in files("rs").iter().filter(|path| path.starts_with(&source)) {
+        let inside = path.strip_prefix(&source).unwrap();
+        let module = inside.components().next().unwrap().as_os_str().to_string_lossy();
+        if ENGINES.contains(&module.trim_end_matches(".rs")) {
+            seen += 1;
+            let text = fs::read_to_string(path).unwrap();
+            let ours = text
+                .lines()
+                .find(|line| line.contains("oubli_") && !line.trim_start().starts_with("//"));
+            assert_eq!(ours, None, "{}", path.display());
+        }
+    }
+    assert!(
+        seen >= ENGINES.len(),
+        "only {seen} files of the engines were found"
+    );
+}

@@ -1,0 +1,344 @@
+//! What holds for everything in `template.yaml`.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use oubli_local::provision::node::Node;
+use oubli_local::provision::template::{Resource, Template};
+
+use crate::root;
+
+fn template() -> Template {
+    Template::embedded().unwrap()
+}
+
+fn find<'t>(template: &'t Template, logical_id: &str) -> &'t Resource {
+    let mut resources = template.resources().iter();
+    resources
+        .find(|resource| resource.logical_id == logical_id)
+        .unwrap_or_else(|| panic!("no `{logical_id}`"))
+}
+
+/// The logical id in `!Ref Id` or `!GetAtt Id.Attribute`.
+fn referred(node: &Node) -> &str {
+    let name = node
+        .tagged("!Ref")
+        .or_else(|| node.tagged("!GetAtt"))
+        .and_then(Node::text);
+    name.unwrap_or_else(|| panic!("{node:?} refers to nothing"))
+        .split('.')
+        .next()
+        .unwrap()
+}
+
+/// Whether a mapping has this text in one of its values, or items of its values.
+fn mentions(node: &Node, text: &str) -> bool {
+    match node {
+        Node::Text(found) => found.split('.').next() == Some(text),
+        Node::Tagged(_, inner) => mentions(inner, text),
+        Node::List(items) => items.iter().any(|item| mentions(item, text)),
+        Node::Map(entries) => entries.iter().any(|(_, node)| mentions(node, text)),
+        _ => false,
+    }
+}
+
+/// Every policy statement, with where it stands.
+fn statements(template: &Template) -> Vec<(String, Node)> {
+    let mut found = Vec::new();
+    for resource in template.resources() {
+        let mut documents: Vec<_> = resource.property(&["PolicyDocument"]).into_iter().collect();
+        for policy in resource
+            .property(&["Policies"])
+            .map(Node::items)
+            .unwrap_or_default()
+        {
+            documents.extend(policy.get("PolicyDocument"));
+        }
+        for document in documents {
+            for statement in document.get("Statement").unwrap().items() {
+                let sid = statement.get("Sid").and_then(Node::text).unwrap_or_default();
+                found.push((format!("{}/{sid}", resource.logical_id), statement.clone()));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+/// One text, or several.
+fn texts(node: &Node) -> Vec<&str> {
+    node.text()
+        .into_iter()
+        .chain(node.items().iter().filter_map(Node::text))
+        .collect()
+}
+
+#[test]
+fn a_queue_hides_a_message_six_times_as_long_as_its_function_may_run() {
+    let template = template();
+    let mut read = 0;
+    for function in template.of_kind("AWS::Serverless::Function") {
+        let timeout = function.property(&["Timeout"]).and_then(Node::integer).unwrap();
+        for (_, event) in function
+            .property(&["Events"])
+            .map(Node::entries)
+            .unwrap_or_default()
+        {
+            if event.get("Type").and_then(Node::text) != Some("SQS") {
+                continue;
+            }
+            read += 1;
+            let queue = find(&template, referred(event.at(&["Properties", "Queue"]).unwrap()));
+            let visibility = queue
+                .property(&["VisibilityTimeout"])
+                .and_then(Node::integer)
+                .unwrap();
+            assert!(visibility >= 6 * timeout, "{}: {visibility} s", queue.logical_id);
+            let reports = event.at(&["Properties", "FunctionResponseTypes"]).unwrap();
+            assert_eq!(
+                texts(reports),
+                ["ReportBatchItemFailures"],
+                "{}",
+                function.logical_id
+            );
+        }
+    }
+    assert_eq!(read, 3, "bulk-planner, archive-builder and notifier read queues");
+}
+
+#[test]
+fn what_fails_five_times_is_kept_apart_and_somebody_is_told() {
+    let template = template();
+    let (letters, queues): (Vec<_>, Vec<_>) = template
+        .of_kind("AWS::SQS::Queue")
+        .partition(|queue| queue.logical_id.ends_with("DeadLetterQueue"));
+    assert_eq!(letters.len(), queues.len());
+    for queue in queues {
+        let policy = queue
+            .property(&["RedrivePolicy"])
+            .unwrap_or_else(|| panic!("{}", queue.logical_id));
+        assert_eq!(
+            policy.get("maxReceiveCount").and_then(Node::integer),
+            Some(5),
+            "{}",
+            queue.logical_id
+        );
+        let target = referred(policy.get("deadLetterTargetArn").unwrap());
+        assert!(
+            letters.iter().any(|letters| letters.logical_id == target),
+            "{}",
+            queue.logical_id
+        );
+        let mut alarms = template.of_kind("AWS::CloudWatch::Alarm");
+        let alarm = alarms.find(|alarm| mentions(alarm.property(&["Dimensions"]).unwrap(), target));
+        assert!(alarm.is_some(), "nobody is told of {target}");
+        let kept = |queue: &Resource| {
+            queue
+                .property(&["MessageRetentionPeriod"])
+                .and_then(Node::integer)
+        };
+        assert!(
+            kept(find(&template, target)) > kept(queue),
+            "{target} forgets before its queue does"
+        );
+    }
+}
+
+#[test]
+fn rights_are_named_one_by_one() {
+    for (place, statement) in statements(&template()) {
+        let actions = statement.get("Action").map(texts).unwrap_or_default();
+        assert!(!actions.is_empty(), "{place}");
+        match statement.get("Effect").and_then(Node::text) {
+            Some("Allow") => {
+                for action in actions {
+                    assert!(!action.contains('*'), "{place}: {action}");
+                }
+                let resources = statement.get("Resource").unwrap();
+                assert!(!texts(resources).contains(&"*"), "{place}: any resource");
+            }
+            Some("Deny") => {
+                let tls = statement
+                    .at(&["Condition", "Bool", "aws:SecureTransport"])
+                    .and_then(Node::text);
+                assert_eq!(tls, Some("false"), "{place}");
+            }
+            effect => panic!("{place}: {effect:?}"),
+        }
+    }
+}
+
+#[test]
+fn functions_have_a_role_a_log_and_a_timeout_of_their_own() {
+    let template = template();
+    let mut roles = BTreeSet::new();
+    for function in template.of_kind("AWS::Serverless::Function") {
+        let id = &function.logical_id;
+        assert!(
+            function.property(&["Policies"]).is_none(),
+            "{id}: SAM would write its role"
+        );
+        let role = find(&template, referred(function.property(&["Role"]).unwrap()));
+        assert!(role.property(&["ManagedPolicyArns"]).is_none(), "{id}");
+        assert!(roles.insert(role.logical_id.clone()), "{id} shares its role");
+        let log = find(
+            &template,
+            referred(function.property(&["LoggingConfig", "LogGroup"]).unwrap()),
+        );
+        assert!(function.property(&["Timeout"]).is_some() && function.property(&["MemorySize"]).is_some());
+        let own_log = statements(&template).into_iter().any(|(place, statement)| {
+            place == format!("{}/Log", role.logical_id)
+                && mentions(statement.get("Resource").unwrap(), &log.logical_id)
+        });
+        assert!(own_log, "{id} cannot log");
+    }
+    for log in template.of_kind("AWS::Logs::LogGroup") {
+        assert!(
+            log.property(&["RetentionInDays"]).is_some(),
+            "{} is kept for ever",
+            log.logical_id
+        );
+    }
+}
+
+#[test]
+fn every_function_of_the_repository_is_deployed_under_its_own_name() {
+    let template = template();
+    let mut deployed = BTreeSet::new();
+    for function in template.of_kind("AWS::Serverless::Function") {
+        let folder = function.property(&["CodeUri"]).and_then(Node::text).unwrap();
+        let name = folder.strip_prefix("functions/").unwrap();
+        let binary = function
+            .node
+            .at(&["Metadata", "BuildProperties", "Binary"])
+            .and_then(Node::text);
+        assert_eq!(binary, Some(name));
+        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        assert!(
+            manifest.contains(&format!("[[bin]]\nname = \"{name}\"\n")),
+            "{folder}"
+        );
+        deployed.insert(name.to_owned());
+    }
+    let folders = fs::read_dir(root().join("functions")).unwrap();
+    let folders: BTreeSet<_> = folders
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(deployed, folders);
+}
+
+#[test]
+fn buckets_are_closed_encrypted_swept_and_keep_no_versions() {
+    let template = template();
+    for bucket in template.of_kind("AWS::S3::Bucket") {
+        let id = &bucket.logical_id;
+        let access = bucket
+            .property(&["PublicAccessBlockConfiguration"])
+            .unwrap()
+            .entries();
+        assert_eq!(access.len(), 4, "{id}");
+        assert!(
+            access.iter().all(|(_, blocked)| blocked.bool() == Some(true)),
+            "{id}"
+        );
+        let encryption = ["BucketEncryption", "ServerSideEncryptionConfiguration"];
+        assert!(
+            bucket
+                .property(&encryption)
+                .is_some_and(|rules| !rules.items().is_empty()),
+            "{id}"
+        );
+        assert!(
+            bucket.property(&["VersioningConfiguration"]).is_none(),
+            "{id}: deleted means gone"
+        );
+
+        let rules = bucket
+            .property(&["LifecycleConfiguration", "Rules"])
+            .unwrap()
+            .items();
+        assert!(
+            rules
+                .iter()
+                .all(|rule| rule.get("Status").and_then(Node::text) == Some("Enabled")),
+            "{id}"
+        );
+        let abort = rules.iter().find_map(|rule| {
+            rule.at(&["AbortIncompleteMultipartUpload", "DaysAfterInitiation"])?
+                .integer()
+        });
+        assert_eq!(abort, Some(1), "{id}");
+        let expiry = rules.iter().find_map(|rule| {
+            Some((
+                rule.get("Prefix")?.text()?,
+                rule.get("ExpirationInDays")?.integer()?,
+            ))
+        });
+        let expected = match id.as_str() {
+            "ArchivesBucket" => Some(("archives/", 10)),
+            "UploadsBucket" => Some(("uploads/", 1)),
+            _ => None,
+        };
+        assert_eq!(expiry, expected, "{id}");
+
+        let mut policies = template.of_kind("AWS::S3::BucketPolicy");
+        assert!(
+            policies.any(|policy| referred(policy.property(&["Bucket"]).unwrap()) == id),
+            "{id}: TLS only"
+        );
+    }
+}
+
+#[test]
+fn tables_can_be_brought_back_and_outlive_the_stack() {
+    let template = template();
+    for table in template.of_kind("AWS::DynamoDB::Table") {
+        let id = &table.logical_id;
+        for path in [
+            ["PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"].as_slice(),
+            &["SSESpecification", "SSEEnabled"],
+            &["TimeToLiveSpecification", "Enabled"],
+            &["DeletionProtectionEnabled"],
+        ] {
+            assert_eq!(
+                table.property(path).and_then(Node::bool),
+                Some(true),
+                "{id}: {path:?}"
+            );
+        }
+        assert_eq!(
+            table.property(&["BillingMode"]).and_then(Node::text),
+            Some("PAY_PER_REQUEST"),
+            "{id}"
+        );
+    }
+    let lasting = template
+        .of_kind("AWS::DynamoDB::Table")
+        .chain([find(&template, "DocumentsBucket")]);
+    for resource in lasting {
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            let found = resource.node.get(policy).and_then(Node::text);
+            assert_eq!(found, Some("Retain"), "{}: {policy}", resource.logical_id);
+        }
+    }
+}
+
+#[test]
+fn every_route_leads_to_the_one_function() {
+    let template = template();
+    let routes = template.routes().unwrap();
+    let distinct: BTreeSet<_> = routes.iter().collect();
+    assert_eq!(distinct.len(), routes.len(), "a route stands twice");
+    for route in template.of_kind("AWS::ApiGatewayV2::Route") {
+        let target = route
+            .property(&["Target"])
+            .and_then(|target| target.tagged("!Sub"))
+            .and_then(Node::text);
+        assert_eq!(
+            target,
+            Some("integrations/${HttpApiIntegration}"),
+            "{}",
+            route.logical_id
+        );
+    }
+}

@@ -36,12 +36,12 @@ pub enum DynamoDbError {
     #[error("the tables cannot be swept: {0}")]
     Sweep(String),
     /// The settings beside the tables could not be read or written.
-    #[error("the table settings in `{path}` cannot be kept: {source}")]
+    #[error("the table settings in `{path}` cannot be kept: {error}")]
     Settings {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }
 
@@ -292,7 +292,7 @@ impl DynamoDbEngine {
 
 fn respond(status: u16, json: String) -> Answer {
     let checksum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, json.as_bytes());
-    let mut answer = crate::endpoint::json_answer(status, "application/x-amz-json-1.0", json);
+    let mut answer = crate::endpoint::text_answer(status, "application/x-amz-json-1.0", json);
     if let Ok(value) = checksum.to_string().parse() {
         answer.headers_mut().insert("x-amz-crc32", value);
     }
@@ -369,9 +369,9 @@ struct ContinuousBackups {
 impl ContinuousBackups {
     fn open(path: PathBuf) -> Result<Self, DynamoDbError> {
         let tables = crate::engines::read_json(&path)
-            .map_err(|source| DynamoDbError::Settings {
+            .map_err(|error| DynamoDbError::Settings {
                 path: path.clone(),
-                source,
+                error,
             })?
             .unwrap_or_default();
         Ok(Self {

@@ -171,12 +171,8 @@ fn region(headers: &HeaderMap) -> String {
         .to_owned()
 }
 
-/// An answer with a JSON body and a request id.
-pub(crate) fn json_answer(status: u16, content_type: &'static str, body: String) -> Answer {
-    text_answer(status, content_type, body)
-}
-
-fn text_answer(status: u16, content_type: &'static str, body: String) -> Answer {
+/// An answer with a text for a body.
+pub(crate) fn text_answer(status: u16, content_type: &'static str, body: String) -> Answer {
     let mut answer = Response::new(s3s::Body::from(body));
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer

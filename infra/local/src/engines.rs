@@ -54,20 +54,20 @@ impl EngineOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The address is taken, or is not ours.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {error}")]
     Bind {
         /// The address that was asked for.
         address: SocketAddr,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// The folder of the state cannot be used.
-    #[error("the state folder `{path}` cannot be used: {source}")]
+    #[error("the state folder `{path}` cannot be used: {error}")]
     State {
         /// The folder.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        error: io::Error,
     },
     /// The tables cannot be used.
     #[error(transparent)]
@@ -111,21 +111,17 @@ impl Engines {
         let EngineOptions { state, bind, clock } = options;
         let listener = TcpListener::bind(bind)
             .await
-            .map_err(|source| EngineError::Bind {
-                address: bind,
-                source,
-            })?;
-        let address = listener.local_addr().map_err(|source| EngineError::Bind {
-            address: bind,
-            source,
-        })?;
+            .map_err(|error| EngineError::Bind { address: bind, error })?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| EngineError::Bind { address: bind, error })?;
 
         let temporary = match &state {
             Some(_) => None,
             None => Some(
-                TempDir::with_prefix("oubli-engines-").map_err(|source| EngineError::State {
+                TempDir::with_prefix("oubli-engines-").map_err(|error| EngineError::State {
                     path: std::env::temp_dir(),
-                    source,
+                    error,
                 })?,
             ),
         };
@@ -134,9 +130,9 @@ impl Engines {
             (None, Some(temporary)) => temporary.path(),
             (None, None) => Path::new("."),
         };
-        std::fs::create_dir_all(root).map_err(|source| EngineError::State {
+        std::fs::create_dir_all(root).map_err(|error| EngineError::State {
             path: root.to_owned(),
-            source,
+            error,
         })?;
         // The objects first: their store refuses a folder that another process has open.
         let s3 = S3Engine::open(root.join("s3"), clock.clone()).await?;

@@ -13,13 +13,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::clock::EngineClock;
-use crate::endpoint::{Answer, json_answer};
+use crate::endpoint::{Answer, text_answer};
 
 mod mailbox;
 mod message;
 mod operations;
 mod parse;
 mod settings;
+mod wire;
 
 use mailbox::Mailbox;
 use settings::Settings;
@@ -28,12 +29,12 @@ use settings::Settings;
 #[derive(Debug, thiserror::Error)]
 pub enum SesError {
     /// A file cannot be read or written.
-    #[error("the mails in `{path}` cannot be kept: {source}")]
+    #[error("the mails in `{path}` cannot be kept: {error}")]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }
 
@@ -157,7 +158,7 @@ impl SesEngine {
         .await
         .unwrap_or_else(|error| Err(ApiError::internal(error.to_string())));
         match result {
-            Ok(answer) => json_answer(200, "application/json", answer.to_string()),
+            Ok(answer) => text_answer(200, "application/json", answer.to_string()),
             Err(error) => error.into_answer(),
         }
     }
@@ -220,7 +221,7 @@ impl ApiError {
 
     fn into_answer(self) -> Answer {
         let body: Value = json!({"message": self.message});
-        let mut answer = json_answer(self.status, "application/json", body.to_string());
+        let mut answer = text_answer(self.status, "application/json", body.to_string());
         answer
             .headers_mut()
             .insert("x-amzn-errortype", HeaderValue::from_static(self.code));

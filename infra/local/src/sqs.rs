@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::clock::EngineClock;
-use crate::endpoint::{Answer, json_answer};
+use crate::endpoint::{Answer, text_answer};
 
 mod attributes;
 mod checksums;
@@ -35,12 +35,12 @@ const SHORTEST_NAP: Duration = Duration::from_millis(5);
 #[derive(Debug, thiserror::Error)]
 pub enum SqsError {
     /// The journal cannot be read or written.
-    #[error("the queues in `{path}` cannot be kept: {source}")]
+    #[error("the queues in `{path}` cannot be kept: {error}")]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The journal holds something that we never wrote.
     #[error("the queues in `{path}` are damaged at line {line}: {reason}")]
@@ -168,7 +168,7 @@ impl SqsEngine {
             _ => self.perform(operation, body, context),
         };
         match result {
-            Ok(answer) => json_answer(200, wire::CONTENT_TYPE, answer.to_string()),
+            Ok(answer) => text_answer(200, wire::CONTENT_TYPE, answer.to_string()),
             Err(error) => error.into_answer(),
         }
     }

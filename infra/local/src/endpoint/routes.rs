@@ -4,7 +4,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
 
-use super::{Answer, json_answer, text_answer};
+use super::{Answer, text_answer};
 use crate::faults::Service;
 
 const JSON_1_0: &str = "application/x-amz-json-1.0";
@@ -98,7 +98,7 @@ impl Route {
             ),
             Service::DynamoDb => {
                 let kind = format!("com.amazonaws.dynamodb.v20120810#{code}");
-                json_answer(
+                text_answer(
                     status,
                     JSON_1_0,
                     json!({"__type": kind, "message": message}).to_string(),
@@ -106,7 +106,7 @@ impl Route {
             }
             Service::Sqs => {
                 let kind = format!("com.amazonaws.sqs#{code}");
-                let mut answer = json_answer(
+                let mut answer = text_answer(
                     status,
                     JSON_1_0,
                     json!({"__type": kind, "message": message}).to_string(),
@@ -118,7 +118,7 @@ impl Route {
                 answer
             }
             Service::Ses => {
-                let mut answer = json_answer(
+                let mut answer = text_answer(
                     status,
                     "application/json",
                     json!({"message": message}).to_string(),

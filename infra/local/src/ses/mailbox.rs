@@ -21,17 +21,17 @@ pub(super) struct Mailbox {
 impl Mailbox {
     /// Reads the folder, which is made if it is absent.
     pub(super) fn open(folder: PathBuf, opened_at: Timestamp) -> Result<Self, SesError> {
-        let failed = |path: &Path, source| SesError::Io {
+        let failed = |path: &Path, error| SesError::Io {
             path: path.to_owned(),
-            source,
+            error,
         };
-        std::fs::create_dir_all(&folder).map_err(|source| failed(&folder, source))?;
+        std::fs::create_dir_all(&folder).map_err(|error| failed(&folder, error))?;
         let mut delivered = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(|source| failed(&folder, source))? {
-            let path = entry.map_err(|source| failed(&folder, source))?.path();
+        for entry in std::fs::read_dir(&folder).map_err(|error| failed(&folder, error))? {
+            let path = entry.map_err(|error| failed(&folder, error))?.path();
             // Files of other names are somebody else's, or half a mail of a killed process.
             if let Some((sent_at, id)) = read_name(&path) {
-                let eml = std::fs::read(&path).map_err(|source| failed(&path, source))?;
+                let eml = std::fs::read(&path).map_err(|error| failed(&path, error))?;
                 delivered.push(describe(&eml, id, sent_at, path));
             }
         }
@@ -69,9 +69,9 @@ impl Mailbox {
     /// Keeps a mail that bounced, apart from the others.
     pub(super) fn bounce(&mut self, id: &str, sent_at: Timestamp, eml: &[u8]) -> Result<(), SesError> {
         let folder = self.folder.join("bounced");
-        std::fs::create_dir_all(&folder).map_err(|source| SesError::Io {
+        std::fs::create_dir_all(&folder).map_err(|error| SesError::Io {
             path: folder.clone(),
-            source,
+            error,
         })?;
         let path = self.write(&folder, id, sent_at, eml)?;
         self.bounced.push(describe(eml, id.to_owned(), sent_at, path));
@@ -90,9 +90,9 @@ impl Mailbox {
     fn write(&self, folder: &Path, id: &str, sent_at: Timestamp, eml: &[u8]) -> Result<PathBuf, SesError> {
         let path = folder.join(format!("{:015}-{id}.eml", sent_at.as_millisecond()));
         let draft = path.with_extension("draft");
-        let failed = |source| SesError::Io {
+        let failed = |error| SesError::Io {
             path: path.clone(),
-            source,
+            error,
         };
         std::fs::write(&draft, eml).map_err(failed)?;
         std::fs::rename(&draft, &path).map_err(failed)?;

@@ -6,8 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// The most bytes whose Base64 keeps an encoded word, with its 12 characters of frame, within 75.
-const ENCODED_WORD_BYTES: usize = 45;
+/// Bytes in one encoded word: Base64, a frame of 12 characters and a short header's name before it stay
+/// within the 76 characters of RFC 2047.
+const ENCODED_WORD_BYTES: usize = 36;
 /// The longest quoted-printable line, its soft break aside.
 const LINE_CHARACTERS: usize = 75;
 
@@ -98,7 +99,7 @@ fn part(mail: &mut String, kind: &str, content: &str) {
 fn encode_address(address: &str) -> String {
     match address.rsplit_once('<') {
         Some((name, rest)) if !name.is_ascii() => {
-            format!("{} <{rest}", encode_words(name.trim().trim_matches('"')))
+            format!("{}\r\n <{rest}", encode_words(name.trim().trim_matches('"')))
         }
         _ => address.to_owned(),
     }

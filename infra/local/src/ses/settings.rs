@@ -46,9 +46,9 @@ pub(super) struct Suppressed {
 impl Settings {
     pub(super) fn open(path: PathBuf) -> Result<Self, SesError> {
         let kept = crate::engines::read_json(&path)
-            .map_err(|source| SesError::Io {
+            .map_err(|error| SesError::Io {
                 path: path.clone(),
-                source,
+                error,
             })?
             .unwrap_or_default();
         Ok(Self { path, kept })
@@ -57,9 +57,9 @@ impl Settings {
     /// Changes the settings and keeps them.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Kept)) -> Result<(), SesError> {
         change(&mut self.kept);
-        crate::engines::write_json(&self.path, &self.kept).map_err(|source| SesError::Io {
+        crate::engines::write_json(&self.path, &self.kept).map_err(|error| SesError::Io {
             path: self.path.clone(),
-            source,
+            error,
         })
     }
 

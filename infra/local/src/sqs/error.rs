@@ -5,7 +5,7 @@ use http::HeaderValue;
 use serde_json::json;
 
 use super::wire::CONTENT_TYPE;
-use crate::endpoint::{Answer, json_answer};
+use crate::endpoint::{Answer, text_answer};
 
 /// An error as a client sees it.
 #[derive(Clone, Debug)]
@@ -173,7 +173,7 @@ impl ApiError {
 
     pub(super) fn into_answer(self) -> Answer {
         let body = json!({"__type": self.kind, "message": self.message}).to_string();
-        let mut answer = json_answer(self.status, CONTENT_TYPE, body);
+        let mut answer = text_answer(self.status, CONTENT_TYPE, body);
         let fault = if self.is_senders() { "Sender" } else { "Receiver" };
         if let Ok(value) = HeaderValue::try_from(format!("{};{fault}", self.code)) {
             answer.headers_mut().insert("x-amzn-query-error", value);

@@ -69,10 +69,10 @@ impl Journal {
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => {
+            Err(error) => {
                 return Err(SqsError::Io {
                     path: path.to_owned(),
-                    source,
+                    error,
                 });
             }
         };
@@ -106,9 +106,9 @@ impl Journal {
 
     /// Replaces the journal by one that holds `events` alone, and keeps it open for more.
     pub(super) fn rewrite(path: &Path, events: &[Event]) -> Result<Self, SqsError> {
-        let failed = |source| SqsError::Io {
+        let failed = |error| SqsError::Io {
             path: path.to_owned(),
-            source,
+            error,
         };
         let draft = path.with_extension("draft");
         let mut text = encode(&Header {
@@ -129,9 +129,9 @@ impl Journal {
 
     /// Adds events; all of them or, as far as the file shows after a restart, a beginning of them.
     pub(super) fn append(&mut self, events: &[Event]) -> Result<(), SqsError> {
-        let failed = |source| SqsError::Io {
+        let failed = |error| SqsError::Io {
             path: self.path.clone(),
-            source,
+            error,
         };
         let mut text = Vec::new();
         for event in events {

@@ -17,6 +17,7 @@ mod admission;
 mod blob;
 mod chunked;
 mod cors;
+mod deletion;
 mod digest;
 mod index;
 mod intake;
@@ -26,6 +27,7 @@ mod listing;
 mod multipart;
 mod objects;
 mod paging;
+mod record;
 mod refusal;
 mod retrieval;
 mod service;
@@ -132,7 +134,10 @@ impl S3Engine {
         let store = Arc::new(store);
         let mut builder = S3ServiceBuilder::new(service::Service(Arc::clone(&store)));
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(S3Config::default()))));
-        Ok(Self { store, service: builder.build() })
+        Ok(Self {
+            store,
+            service: builder.build(),
+        })
     }
 
     /// Lets the folder go, so that another engine can open it while clones of this one still live.
@@ -151,7 +156,11 @@ impl S3Engine {
     /// When there is no answer to give; errors of S3 are answers.
     pub async fn call(&self, request: Request<Body>) -> Result<Response<Body>, S3EngineError> {
         let answered = Box::pin(self.answer(request)).await;
-        answered.or_else(|error| error.to_http_response().map_err(|error| S3EngineError::Unanswered(error.to_string())))
+        answered.or_else(|error| {
+            error
+                .to_http_response()
+                .map_err(|error| S3EngineError::Unanswered(error.to_string()))
+        })
     }
 
     async fn answer(&self, request: Request<Body>) -> S3Result<Response<Body>> {
@@ -173,9 +182,8 @@ impl S3Engine {
     async fn admitted(&self, request: Request<Body>) -> S3Result<Response<Body>> {
         let (request, overrides) = admission::admit(request, self.store.clock.now())?;
         let response = self.service.call(request).await;
-        let mut response = response.map_err(|error| {
-            s3s::S3Error::with_source(s3s::S3ErrorCode::InternalError, error.into())
-        })?;
+        let mut response = response
+            .map_err(|error| s3s::S3Error::with_source(s3s::S3ErrorCode::InternalError, error.into()))?;
         if response.status().is_success() {
             response.headers_mut().extend(overrides.0);
         }
@@ -228,20 +236,35 @@ fn bucket_inventory(name: &str, bucket: &index::Bucket) -> S3Result<Vec<StoredIt
     let mut items = Vec::new();
     let mut take = |key: &str, kind, segments: &[blob::Segment]| -> S3Result<()> {
         let (bucket, key) = (name.to_owned(), key.to_owned());
-        items.push(StoredItem { bucket, key, kind, paths: paths(segments)? });
+        items.push(StoredItem {
+            bucket,
+            key,
+            kind,
+            paths: paths(segments)?,
+        });
         Ok(())
     };
     for (key, versions) in &bucket.objects {
         for (at, version) in versions.iter().enumerate() {
-            let segments = version.content.as_ref().map(|content| content.segments.as_slice());
+            let segments = version
+                .content
+                .as_ref()
+                .map(|content| content.segments.as_slice());
             let is_delete_marker = segments.is_none();
-            let kind = StoredKind::Version { id: version.id.clone(), is_latest: at == 0, is_delete_marker };
+            let kind = StoredKind::Version {
+                id: version.id.clone(),
+                is_latest: at == 0,
+                is_delete_marker,
+            };
             take(key, kind, segments.unwrap_or_default())?;
         }
     }
     for (upload_id, upload) in &bucket.uploads {
         for (number, part) in &upload.parts {
-            let kind = StoredKind::Part { upload_id: upload_id.clone(), number: *number };
+            let kind = StoredKind::Part {
+                upload_id: upload_id.clone(),
+                number: *number,
+            };
             take(&upload.key, kind, &part.segments)?;
         }
     }

@@ -46,7 +46,10 @@ pub(super) fn admit(request: Request<Body>, now: Timestamp) -> S3Result<(Request
         verify_link(&parts.method, &parts.uri, &parts.headers, &query, now)?;
         hoist(&mut query, &mut parts.headers)?;
     } else {
-        let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let authorization = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
         if !authorization.is_some_and(|value| value.starts_with("AWS4-HMAC-SHA256 ")) {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         }
@@ -56,10 +59,15 @@ pub(super) fn admit(request: Request<Body>, now: Timestamp) -> S3Result<(Request
     parts.headers.remove(AUTHORIZATION);
 
     let payload = parts.headers.remove("x-amz-content-sha256");
-    let payload = payload.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let payload = payload
+        .as_ref()
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if payload.starts_with("STREAMING-") {
         let length = parts.headers.remove("x-amz-decoded-content-length");
-        let length = length.as_ref().and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let length = length
+            .as_ref()
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let length = length.ok_or_else(|| s3_error!(MissingContentLength))?;
         let trailers = Trailers::default();
         body = chunked::decode(body, length, trailers.clone());
@@ -74,11 +82,20 @@ pub(super) fn admit(request: Request<Body>, now: Timestamp) -> S3Result<(Request
 
 /// `aws-chunked` is of the transfer, not of the object.
 fn unwrap_content_encoding(headers: &mut HeaderMap) -> S3Result<()> {
-    let Some(value) = headers.remove(CONTENT_ENCODING) else { return Ok(()) };
-    let value = value.to_str().map_err(|error| s3_error!(error, InvalidArgument))?;
-    let kept: Vec<_> = value.split(',').map(str::trim).filter(|name| *name != "aws-chunked").collect();
+    let Some(value) = headers.remove(CONTENT_ENCODING) else {
+        return Ok(());
+    };
+    let value = value
+        .to_str()
+        .map_err(|error| s3_error!(error, InvalidArgument))?;
+    let kept: Vec<_> = value
+        .split(',')
+        .map(str::trim)
+        .filter(|name| *name != "aws-chunked")
+        .collect();
     if !kept.is_empty() {
-        let kept = HeaderValue::from_str(&kept.join(", ")).map_err(|error| s3_error!(error, InvalidArgument))?;
+        let kept =
+            HeaderValue::from_str(&kept.join(", ")).map_err(|error| s3_error!(error, InvalidArgument))?;
         headers.insert(CONTENT_ENCODING, kept);
     }
     Ok(())
@@ -149,8 +166,11 @@ fn with_query(uri: &Uri, query: &Query) -> S3Result<Uri> {
         text.push_str(&percent_encode(value, false));
     }
     let authority = uri.authority().zip(uri.scheme_str());
-    let text = authority.map_or(text.clone(), |(authority, scheme)| format!("{scheme}://{authority}{text}"));
-    text.parse().map_err(|error: http::uri::InvalidUri| s3_error!(error, InvalidURI))
+    let text = authority.map_or(text.clone(), |(authority, scheme)| {
+        format!("{scheme}://{authority}{text}")
+    });
+    text.parse()
+        .map_err(|error: http::uri::InvalidUri| s3_error!(error, InvalidURI))
 }
 
 fn parse_query(raw: &str) -> Query {
@@ -181,18 +201,25 @@ fn verify_link(
     query: &Query,
     now: Timestamp,
 ) -> S3Result<()> {
-    let need = |name| find(query, name).ok_or_else(|| parameters_error("a parameter of the signature is missing"));
+    let need =
+        |name| find(query, name).ok_or_else(|| parameters_error("a parameter of the signature is missing"));
     if need("X-Amz-Algorithm")? != "AWS4-HMAC-SHA256" {
-        return Err(parameters_error("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\""));
+        return Err(parameters_error(
+            "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"",
+        ));
     }
     let date = need("X-Amz-Date")?;
     let signed_at = DateTime::strptime("%Y%m%dT%H%M%SZ", date)
         .and_then(|date| date.to_zoned(TimeZone::UTC))
         .map_err(|_| parameters_error("X-Amz-Date must be in the ISO8601 Long Format"))?
         .timestamp();
-    let expiry: i64 = need("X-Amz-Expires")?.parse().map_err(|_| parameters_error("X-Amz-Expires must be a number"))?;
+    let expiry: i64 = need("X-Amz-Expires")?
+        .parse()
+        .map_err(|_| parameters_error("X-Amz-Expires must be a number"))?;
     if !(0..=MAX_EXPIRY_SECONDS).contains(&expiry) {
-        return Err(parameters_error("X-Amz-Expires must be less than a week (in seconds)"));
+        return Err(parameters_error(
+            "X-Amz-Expires must be less than a week (in seconds)",
+        ));
     }
     let life = now.duration_since(signed_at);
     if life > SignedDuration::from_secs(expiry) {
@@ -207,18 +234,29 @@ fn verify_link(
         name.starts_with("x-amz-") && *name != "x-amz-content-sha256" && !signed_headers.contains(name)
     });
     if unsigned.is_some() || !signed_headers.contains(&"host") {
-        return Err(s3_error!(AccessDenied, "There were headers present in the request which were not signed"));
+        return Err(s3_error!(
+            AccessDenied,
+            "There were headers present in the request which were not signed"
+        ));
     }
     let scope = need("X-Amz-Credential")?.split_once('/').map(|(_, scope)| scope);
-    let scope = scope.filter(|scope| scope.split('/').count() == 4 && date.starts_with(scope.get(..8).unwrap_or("-")));
+    let scope = scope
+        .filter(|scope| scope.split('/').count() == 4 && date.starts_with(scope.get(..8).unwrap_or("-")));
     let scope = scope.ok_or_else(|| parameters_error("the X-Amz-Credential parameter is malformed"))?;
 
-    let payload = headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
+    let payload = headers
+        .get("x-amz-content-sha256")
+        .and_then(|value| value.to_str().ok());
     let payload = payload.filter(|_| signed_headers.contains(&"x-amz-content-sha256"));
-    let payload = payload.or(find(query, "X-Amz-Content-Sha256")).unwrap_or("UNSIGNED-PAYLOAD");
+    let payload = payload
+        .or(find(query, "X-Amz-Content-Sha256"))
+        .unwrap_or("UNSIGNED-PAYLOAD");
     let path = uri.path();
     // Clients differ in what they leave bare in a path; both forms name the same object.
-    for path in [percent_encode(&percent_decode(path, false), true), path.to_owned()] {
+    for path in [
+        percent_encode(&percent_decode(path, false), true),
+        path.to_owned(),
+    ] {
         let canonical = format!(
             "{method}\n{path}\n{}\n{}\n{}\n{payload}",
             canonical_query(query),
@@ -228,7 +266,10 @@ fn verify_link(
         let hash = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
         let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{hash}");
         let given = need("X-Amz-Signature")?;
-        if DUMMY_SECRETS.iter().any(|secret| signature(secret, scope, &text) == given) {
+        if DUMMY_SECRETS
+            .iter()
+            .any(|secret| signature(secret, scope, &text) == given)
+        {
             return Ok(());
         }
     }
@@ -240,11 +281,18 @@ fn verify_link(
 }
 
 fn canonical_query(query: &Query) -> String {
-    let signed = query.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("X-Amz-Signature"));
-    let mut pairs: Vec<_> =
-        signed.map(|(name, value)| (percent_encode(name, false), percent_encode(value, false))).collect();
+    let signed = query
+        .iter()
+        .filter(|(name, _)| !name.eq_ignore_ascii_case("X-Amz-Signature"));
+    let mut pairs: Vec<_> = signed
+        .map(|(name, value)| (percent_encode(name, false), percent_encode(value, false)))
+        .collect();
     pairs.sort();
-    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+    pairs
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join("&")
 }
 
 fn canonical_headers(headers: &HeaderMap, names: &[&str]) -> String {
@@ -294,7 +342,11 @@ pub(super) fn percent_decode(text: &str, plus_is_space: bool) -> String {
                 at += 3;
             }
             None => {
-                decoded.push(if *byte == b'+' && plus_is_space { b' ' } else { *byte });
+                decoded.push(if *byte == b'+' && plus_is_space {
+                    b' '
+                } else {
+                    *byte
+                });
                 at += 1;
             }
         }
@@ -326,7 +378,7 @@ mod tests {
         let scope = "20130524/us-east-1/s3/aws4_request";
         let text = format!("AWS4-HMAC-SHA256\n20130524T000000Z\n{scope}\n{hash}");
         assert_eq!(
-            signature("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", scope, &text),
+            signature("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", scope, &text),
             "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
         );
     }

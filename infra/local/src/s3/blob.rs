@@ -36,7 +36,12 @@ impl BlobStore {
     /// A store that leaves every file alone until [`BlobStore::own_files`]. The folder is made on first use.
     pub(super) fn new(folder: PathBuf) -> Self {
         let keep_files = Arc::new(AtomicBool::new(true));
-        Self { folder, generation: 0, next: AtomicU64::new(0), keep_files }
+        Self {
+            folder,
+            generation: 0,
+            next: AtomicU64::new(0),
+            keep_files,
+        }
     }
 
     /// The index is read: from now on a file goes with the last handle of its blob.
@@ -47,7 +52,11 @@ impl BlobStore {
 
     /// An id that this store has never given before.
     pub(super) fn new_id(&self) -> String {
-        format!("{:08x}{:010x}", self.generation, self.next.fetch_add(1, Ordering::Relaxed))
+        format!(
+            "{:08x}{:010x}",
+            self.generation,
+            self.next.fetch_add(1, Ordering::Relaxed)
+        )
     }
 
     /// From now on dropping a blob leaves its file: the store closes, and the index still refers to it.
@@ -57,8 +66,14 @@ impl BlobStore {
 
     /// A blob of this store whose file exists already.
     pub(super) fn existing(&self, id: &str) -> BlobRef {
-        let home = Some(Home { path: self.path_of(id), keep_file: Arc::clone(&self.keep_files) });
-        BlobRef(Arc::new(Blob { id: id.to_owned(), home }))
+        let home = Some(Home {
+            path: self.path_of(id),
+            keep_file: Arc::clone(&self.keep_files),
+        });
+        BlobRef(Arc::new(Blob {
+            id: id.to_owned(),
+            home,
+        }))
     }
 
     /// A new, empty file to write to. It is removed when the blob is dropped.
@@ -74,7 +89,11 @@ impl BlobStore {
             }
             other => other?,
         };
-        Ok(BlobWriter { blob, file, size_bytes: 0 })
+        Ok(BlobWriter {
+            blob,
+            file,
+            size_bytes: 0,
+        })
     }
 
     fn path_of(&self, id: &str) -> PathBuf {
@@ -92,7 +111,10 @@ impl BlobStore {
         for shard in shards {
             for file in fs::read_dir(shard?.path())? {
                 let file = file?;
-                found.push((file.file_name().to_string_lossy().into_owned(), file.metadata()?.len()));
+                found.push((
+                    file.file_name().to_string_lossy().into_owned(),
+                    file.metadata()?.len(),
+                ));
             }
         }
         Ok(found)
@@ -126,7 +148,8 @@ impl BlobRef {
 
     pub(super) fn path(&self) -> io::Result<&Path> {
         let home = self.0.home.as_ref();
-        home.map(|home| home.path.as_path()).ok_or_else(|| io::Error::other("blob without a store"))
+        home.map(|home| home.path.as_path())
+            .ok_or_else(|| io::Error::other("blob without a store"))
     }
 }
 
@@ -176,7 +199,11 @@ pub(super) fn cut(segments: &[Segment], range: Range<u64>) -> Vec<Segment> {
         let to = range.end.min(end);
         if from < to {
             let start = segment.start + (from - offset);
-            taken.push(Segment { blob: segment.blob.clone(), start, size_bytes: to - from });
+            taken.push(Segment {
+                blob: segment.blob.clone(),
+                start,
+                size_bytes: to - from,
+            });
         }
         offset = end;
     }
@@ -199,7 +226,11 @@ impl BlobWriter {
 
     /// The whole file as a segment.
     pub(super) fn finish(self) -> Segment {
-        Segment { blob: self.blob, start: 0, size_bytes: self.size_bytes }
+        Segment {
+            blob: self.blob,
+            start: 0,
+            size_bytes: self.size_bytes,
+        }
     }
 }
 
@@ -211,10 +242,16 @@ struct Reader {
 impl Reader {
     /// The next bytes, or `None` at the end.
     fn read(&mut self) -> io::Result<Option<Bytes>> {
-        let Some(segment) = self.ahead.front_mut() else { return Ok(None) };
+        let Some(segment) = self.ahead.front_mut() else {
+            return Ok(None);
+        };
         let file = match &mut self.open {
             Some((id, file)) if id == segment.blob.id() => file,
-            open => &mut open.insert((segment.blob.id().to_owned(), File::open(segment.blob.path()?)?)).1,
+            open => {
+                &mut open
+                    .insert((segment.blob.id().to_owned(), File::open(segment.blob.path()?)?))
+                    .1
+            }
         };
         let count = segment.size_bytes.min(READ_BYTES);
         let mut buffer = vec![0; usize::try_from(count).map_err(io::Error::other)?];
@@ -241,7 +278,10 @@ impl Reader {
 /// # Errors
 /// When the first bytes cannot be read: a lost file is an error answer, not a body cut short.
 pub(super) async fn read(segments: Vec<Segment>) -> io::Result<StreamingBlob> {
-    let ahead: VecDeque<Segment> = segments.into_iter().filter(|segment| segment.size_bytes > 0).collect();
+    let ahead: VecDeque<Segment> = segments
+        .into_iter()
+        .filter(|segment| segment.size_bytes > 0)
+        .collect();
     let total: u64 = ahead.iter().map(|segment| segment.size_bytes).sum();
     let remaining = usize::try_from(total).map_err(io::Error::other)?;
     let first = Reader { ahead, open: None }.step().await?;
@@ -251,8 +291,13 @@ pub(super) async fn read(segments: Vec<Segment>) -> io::Result<StreamingBlob> {
         let step = reader.step().await?;
         Ok::<_, io::Error>(step.map(|(bytes, reader)| (bytes, Some(reader))))
     });
-    let stream = futures::stream::iter(first).chain(rest).map(|bytes| bytes.map_err(StdError::from));
-    Ok(StreamingBlob::new(KnownLength { stream: Box::pin(stream), remaining }))
+    let stream = futures::stream::iter(first)
+        .chain(rest)
+        .map(|bytes| bytes.map_err(StdError::from));
+    Ok(StreamingBlob::new(KnownLength {
+        stream: Box::pin(stream),
+        remaining,
+    }))
 }
 
 /// A stream that knows its length, so that the answer has a `Content-Length`.

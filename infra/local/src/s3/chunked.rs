@@ -31,13 +31,19 @@ impl Trailers {
         let (name, value) = line.split_once(':').ok_or_else(|| malformed("trailer"))?;
         let name: HeaderName = name.trim().parse().map_err(io::Error::other)?;
         let value = HeaderValue::from_str(value.trim()).map_err(io::Error::other)?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, value);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, value);
         Ok(())
     }
 }
 
 fn malformed(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("malformed {what} of an aws-chunked body"))
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("malformed {what} of an aws-chunked body"),
+    )
 }
 
 enum Phase {
@@ -107,10 +113,17 @@ impl Decoder {
                     if self.buffer.is_empty() && !self.fill().await? {
                         return Err(io::ErrorKind::UnexpectedEof.into());
                     }
-                    let count = usize::try_from(remaining).unwrap_or(usize::MAX).min(self.buffer.len());
+                    let count = usize::try_from(remaining)
+                        .unwrap_or(usize::MAX)
+                        .min(self.buffer.len());
                     let bytes = self.buffer.split_to(count).freeze();
-                    self.phase = Phase::Data { remaining: remaining - count as u64 };
-                    self.remaining = self.remaining.checked_sub(count as u64).ok_or_else(|| malformed("length"))?;
+                    self.phase = Phase::Data {
+                        remaining: remaining - count as u64,
+                    };
+                    self.remaining = self
+                        .remaining
+                        .checked_sub(count as u64)
+                        .ok_or_else(|| malformed("length"))?;
                     if !bytes.is_empty() {
                         return Ok(Some(bytes));
                     }
@@ -128,7 +141,11 @@ impl Decoder {
                             self.trailers.put(&line)?;
                         }
                     }
-                    return if self.remaining == 0 { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+                    return if self.remaining == 0 {
+                        Ok(None)
+                    } else {
+                        Err(io::ErrorKind::UnexpectedEof.into())
+                    };
                 }
             }
         }
@@ -137,7 +154,13 @@ impl Decoder {
 
 /// The decoded body of `length` bytes. The trailers are filled when it ends.
 pub(super) fn decode(body: Body, length: u64, trailers: Trailers) -> Body {
-    let decoder = Decoder { body, buffer: BytesMut::new(), phase: Phase::Head, remaining: length, trailers };
+    let decoder = Decoder {
+        body,
+        buffer: BytesMut::new(),
+        phase: Phase::Head,
+        remaining: length,
+        trailers,
+    };
     let stream = futures::stream::try_unfold(decoder, |mut decoder| async move {
         let bytes = decoder.step().await?;
         Ok::<_, io::Error>(bytes.map(|bytes| (bytes, decoder)))
@@ -150,8 +173,14 @@ mod tests {
     use super::*;
 
     async fn run(wire: &'static str, piece: usize, length: u64) -> (io::Result<Vec<u8>>, HeaderMap) {
-        let pieces: Vec<_> = wire.as_bytes().chunks(piece).map(|p| Ok::<_, io::Error>(Bytes::from_static(p))).collect();
-        let body = Body::from(DynByteStream::from(StreamingBlob::wrap(futures::stream::iter(pieces))));
+        let pieces: Vec<_> = wire
+            .as_bytes()
+            .chunks(piece)
+            .map(|p| Ok::<_, io::Error>(Bytes::from_static(p)))
+            .collect();
+        let body = Body::from(DynByteStream::from(StreamingBlob::wrap(futures::stream::iter(
+            pieces,
+        ))));
         let trailers = Trailers::default();
         let mut decoded = decode(body, length, trailers.clone());
         let mut bytes = Vec::new();
@@ -179,7 +208,13 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_lengths_and_malformed_chunks_are_errors() {
-        for (wire, length) in [(WIRE, 10), (WIRE, 12), ("5\r\nhel", 5), ("x\r\n", 0), ("5\r\nhelloo\r\n0\r\n\r\n", 5)] {
+        for (wire, length) in [
+            (WIRE, 10),
+            (WIRE, 12),
+            ("5\r\nhel", 5),
+            ("x\r\n", 0),
+            ("5\r\nhelloo\r\n0\r\n\r\n", 5),
+        ] {
             assert!(run(wire, 4, length).await.0.is_err(), "{wire:?} {length}");
         }
     }

@@ -11,7 +11,7 @@ use s3s::dto::{CORSConfiguration, CORSRule};
 use s3s::{Body, S3Result, s3_error};
 
 use super::admission::percent_decode;
-use super::index::Setting;
+use super::record::Setting;
 use super::refusal::refusal;
 use super::settings;
 use super::store::Store;
@@ -29,22 +29,42 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 fn bucket_of(uri: &Uri) -> String {
-    percent_decode(uri.path().trim_start_matches('/').split('/').next().unwrap_or_default(), false)
+    percent_decode(
+        uri.path()
+            .trim_start_matches('/')
+            .split('/')
+            .next()
+            .unwrap_or_default(),
+        false,
+    )
 }
 
 impl Ask {
     /// Of an ordinary request, when it comes from another origin.
     pub(super) fn of_request(method: &str, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let origin = text(headers, ORIGIN)?.to_owned();
-        Some(Self { bucket: bucket_of(uri), origin, method: method.to_owned(), headers: Vec::new() })
+        Some(Self {
+            bucket: bucket_of(uri),
+            origin,
+            method: method.to_owned(),
+            headers: Vec::new(),
+        })
     }
 
     fn of_preflight(uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let origin = text(headers, ORIGIN)?.to_owned();
         let method = text(headers, ACCESS_CONTROL_REQUEST_METHOD)?.to_owned();
         let asked = text(headers, ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or_default();
-        let asked = asked.split(',').map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty());
-        Some(Self { bucket: bucket_of(uri), origin, method, headers: asked.collect() })
+        let asked = asked
+            .split(',')
+            .map(|name| name.trim().to_lowercase())
+            .filter(|name| !name.is_empty());
+        Some(Self {
+            bucket: bucket_of(uri),
+            origin,
+            method,
+            headers: asked.collect(),
+        })
     }
 
     /// The first rule that allows all of it.
@@ -56,20 +76,34 @@ impl Ask {
         let Some(document) = document else { return Ok(None) };
         let configuration: CORSConfiguration =
             settings::parse(&document).map_err(|error| s3_error!(error, InternalError))?;
-        Ok(configuration.cors_rules.into_iter().find(|rule| self.is_allowed_by(rule)))
+        Ok(configuration
+            .cors_rules
+            .into_iter()
+            .find(|rule| self.is_allowed_by(rule)))
     }
 
     fn is_allowed_by(&self, rule: &CORSRule) -> bool {
         let allowed = rule.allowed_headers.as_deref().unwrap_or_default();
-        rule.allowed_methods.iter().any(|method| method.as_str() == self.method)
-            && rule.allowed_origins.iter().any(|pattern| matches(pattern, &self.origin))
-            && self.headers.iter().all(|name| allowed.iter().any(|pattern| matches(&pattern.to_lowercase(), name)))
+        rule.allowed_methods
+            .iter()
+            .any(|method| method.as_str() == self.method)
+            && rule
+                .allowed_origins
+                .iter()
+                .any(|pattern| matches(pattern, &self.origin))
+            && self.headers.iter().all(|name| {
+                allowed
+                    .iter()
+                    .any(|pattern| matches(&pattern.to_lowercase(), name))
+            })
     }
 
     /// The headers that let the browser read the answer; none when no rule allows it.
     pub(super) fn answer_headers(&self, store: &Store) -> S3Result<HeaderMap> {
         let mut headers = HeaderMap::new();
-        let Some(rule) = self.rule(store)? else { return Ok(headers) };
+        let Some(rule) = self.rule(store)? else {
+            return Ok(headers);
+        };
         let mut put = |name: HeaderName, value: &str| -> S3Result<()> {
             let value = HeaderValue::from_str(value).map_err(|error| s3_error!(error, InternalError))?;
             headers.insert(name, value);
@@ -81,7 +115,11 @@ impl Ask {
             put(ACCESS_CONTROL_ALLOW_ORIGIN, &self.origin)?;
             put(ACCESS_CONTROL_ALLOW_CREDENTIALS, "true")?;
         }
-        let methods: Vec<_> = rule.allowed_methods.iter().map(|method| method.as_str()).collect();
+        let methods: Vec<_> = rule
+            .allowed_methods
+            .iter()
+            .map(|method| method.as_str())
+            .collect();
         put(ACCESS_CONTROL_ALLOW_METHODS, &methods.join(", "))?;
         if !self.headers.is_empty() {
             put(ACCESS_CONTROL_ALLOW_HEADERS, &self.headers.join(", "))?;
@@ -92,7 +130,10 @@ impl Ask {
         if let Some(seconds) = rule.max_age_seconds {
             put(ACCESS_CONTROL_MAX_AGE, &seconds.to_string())?;
         }
-        put(VARY, "Origin, Access-Control-Request-Headers, Access-Control-Request-Method")?;
+        put(
+            VARY,
+            "Origin, Access-Control-Request-Headers, Access-Control-Request-Method",
+        )?;
         Ok(headers)
     }
 }
@@ -108,7 +149,10 @@ fn matches(pattern: &str, value: &str) -> bool {
 /// Answers a preflight request.
 pub(super) fn preflight(store: &Store, uri: &Uri, headers: &HeaderMap) -> S3Result<Response<Body>> {
     let ask = Ask::of_preflight(uri, headers).ok_or_else(|| {
-        s3_error!(InvalidRequest, "Insufficient information. Origin request header needed.")
+        s3_error!(
+            InvalidRequest,
+            "Insufficient information. Origin request header needed."
+        )
     })?;
     let headers = ask.answer_headers(store)?;
     if headers.is_empty() {

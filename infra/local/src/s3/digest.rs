@@ -26,7 +26,13 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64nvme, Self::Sha1, Self::Sha256];
+    const ALL: [Self; 5] = [
+        Self::Crc32,
+        Self::Crc32c,
+        Self::Crc64nvme,
+        Self::Sha1,
+        Self::Sha256,
+    ];
 
     /// As in `x-amz-checksum-algorithm`.
     pub(super) fn name(self) -> &'static str {
@@ -40,7 +46,9 @@ impl Algorithm {
     }
 
     pub(super) fn parse(name: &str) -> S3Result<Self> {
-        let found = Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name));
+        let found = Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name));
         found.ok_or_else(|| s3_error!(InvalidRequest, "checksum algorithm is not valid"))
     }
 
@@ -144,7 +152,12 @@ impl Digester {
                 Algorithm::Sha256 => checksums.sha256 = Some(Sha256::new()),
             }
         }
-        Self { md5: Md5::new(), checksums, algorithms, payload: with_payload.then(Sha256::new) }
+        Self {
+            md5: Md5::new(),
+            checksums,
+            algorithms,
+            payload: with_payload.then(Sha256::new),
+        }
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
@@ -160,7 +173,11 @@ impl Digester {
         let mut values: Values = given_checksums!(found);
         values.retain(|algorithm, _| self.algorithms.contains(algorithm));
         let payload_sha256 = self.payload.map(|payload| hex(&payload.finalize()));
-        Digests { md5: self.md5.finalize(), values, payload_sha256 }
+        Digests {
+            md5: self.md5.finalize(),
+            values,
+            payload_sha256,
+        }
     }
 }
 
@@ -177,7 +194,10 @@ impl Expected {
     /// Adds the checksums that followed the body.
     pub(super) fn add_trailers(&mut self, trailers: &HeaderMap) {
         for algorithm in Algorithm::ALL {
-            if let Some(value) = trailers.get(algorithm.header()).and_then(|value| value.to_str().ok()) {
+            if let Some(value) = trailers
+                .get(algorithm.header())
+                .and_then(|value| value.to_str().ok())
+            {
                 self.values.insert(algorithm, value.trim().to_owned());
             }
         }
@@ -193,12 +213,19 @@ impl Expected {
         if let Some(given) = &self.content_md5 {
             let given = BASE64.decode(given).map_err(|_| s3_error!(InvalidDigest))?;
             if given != found.md5 {
-                return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
+                return Err(s3_error!(
+                    BadDigest,
+                    "The Content-MD5 you specified did not match what we received."
+                ));
             }
         }
         if self.payload_sha256.is_some() && self.payload_sha256 != found.payload_sha256 {
             let text = "The provided 'x-amz-content-sha256' header does not match what was computed.";
-            return Err(refusal("XAmzContentSHA256Mismatch", StatusCode::BAD_REQUEST, text));
+            return Err(refusal(
+                "XAmzContentSHA256Mismatch",
+                StatusCode::BAD_REQUEST,
+                text,
+            ));
         }
         Ok(())
     }
@@ -206,19 +233,36 @@ impl Expected {
 
 pub(super) fn bad_checksum(algorithm: Algorithm) -> S3Error {
     let name = algorithm.name();
-    s3_error!(BadDigest, "The {} you specified did not match the calculated checksum.", name)
+    s3_error!(
+        BadDigest,
+        "The {} you specified did not match the calculated checksum.",
+        name
+    )
 }
 
 /// The algorithms that a request announces in `x-amz-trailer`.
 pub(super) fn announced(headers: &HeaderMap) -> Vec<Algorithm> {
-    let names = headers.get_all("x-amz-trailer").iter().filter_map(|value| value.to_str().ok());
-    let names: Vec<_> = names.flat_map(|value| value.split(',')).map(|name| name.trim().to_lowercase()).collect();
-    Algorithm::ALL.into_iter().filter(|algorithm| names.iter().any(|name| name == algorithm.header())).collect()
+    let names = headers
+        .get_all("x-amz-trailer")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let names: Vec<_> = names
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_lowercase())
+        .collect();
+    Algorithm::ALL
+        .into_iter()
+        .filter(|algorithm| names.iter().any(|name| name == algorithm.header()))
+        .collect()
 }
 
 /// The checksum of a multipart object: its parts' checksums with their sizes, in order.
 pub(super) fn of_parts(algorithm: Algorithm, composite: bool, parts: &[(&str, u64)]) -> S3Result<String> {
-    let decode = |value: &str| BASE64.decode(value).map_err(|error| s3_error!(error, InternalError));
+    let decode = |value: &str| {
+        BASE64
+            .decode(value)
+            .map_err(|error| s3_error!(error, InternalError))
+    };
     if composite {
         let mut digester = Digester::new([algorithm], false);
         for (value, _) in parts {
@@ -228,10 +272,13 @@ pub(super) fn of_parts(algorithm: Algorithm, composite: bool, parts: &[(&str, u6
         return Ok(format!("{whole}-{}", parts.len()));
     }
     let parameters = algorithm.linear();
-    let parameters = parameters.ok_or_else(|| s3_error!(InvalidRequest, "no full object checksum for SHA"))?;
+    let parameters =
+        parameters.ok_or_else(|| s3_error!(InvalidRequest, "no full object checksum for SHA"))?;
     let mut whole: Option<u64> = None;
     for (value, size_bytes) in parts {
-        let part = decode(value)?.iter().fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
+        let part = decode(value)?
+            .iter()
+            .fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
         whole = Some(match whole {
             None => part,
             Some(before) => crc_fast::checksum_combine(parameters, before, part, *size_bytes),
@@ -244,11 +291,13 @@ pub(super) fn of_parts(algorithm: Algorithm, composite: bool, parts: &[(&str, u6
 
 /// Lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// The bytes of an MD5 in hexadecimal, as in the ETag of a part.
@@ -271,9 +320,18 @@ mod tests {
     fn checksums_of_parts_combine_into_that_of_the_whole() {
         let bytes: Vec<u8> = (0..100_000u32).map(|n| (n * 31 % 251) as u8).collect();
         for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64nvme] {
-            let parts: Vec<_> = bytes.chunks(33_000).map(|part| (whole(algorithm, part), part.len())).collect();
-            let parts: Vec<_> = parts.iter().map(|(sum, size)| (sum.as_str(), *size as u64)).collect();
-            assert_eq!(of_parts(algorithm, false, &parts).unwrap(), whole(algorithm, &bytes));
+            let parts: Vec<_> = bytes
+                .chunks(33_000)
+                .map(|part| (whole(algorithm, part), part.len()))
+                .collect();
+            let parts: Vec<_> = parts
+                .iter()
+                .map(|(sum, size)| (sum.as_str(), *size as u64))
+                .collect();
+            assert_eq!(
+                of_parts(algorithm, false, &parts).unwrap(),
+                whole(algorithm, &bytes)
+            );
         }
     }
 
@@ -282,7 +340,10 @@ mod tests {
         let (a, b) = (whole(Algorithm::Sha256, b"a"), whole(Algorithm::Sha256, b"b"));
         let raw = [BASE64.decode(&a).unwrap(), BASE64.decode(&b).unwrap()].concat();
         let expected = format!("{}-2", whole(Algorithm::Sha256, &raw));
-        assert_eq!(of_parts(Algorithm::Sha256, true, &[(&a, 1), (&b, 1)]).unwrap(), expected);
+        assert_eq!(
+            of_parts(Algorithm::Sha256, true, &[(&a, 1), (&b, 1)]).unwrap(),
+            expected
+        );
         assert!(of_parts(Algorithm::Sha256, false, &[(&a, 1)]).is_err());
     }
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use s3s::dto::BucketLifecycleConfiguration;
-use serde::{Deserialize, Serialize};
 
 use super::blob::{BlobRef, BlobStore, Segment};
-use super::digest::{Algorithm, Checksums};
+use super::record::{Part, Record, Setting, Upload, Version};
 use super::settings;
 
 /// The format of the journal that this version writes and reads.
@@ -17,126 +16,11 @@ pub(super) const FORMAT: u32 = 1;
 /// The version id of objects in a bucket that does not keep versions.
 pub(super) const NULL_VERSION: &str = "null";
 
-/// One change of the index, as it is written to the journal.
-#[derive(Serialize, Deserialize)]
-pub(super) enum Record {
-    Opened { format: u32, generation: u64 },
-    BucketCreated { bucket: String, created_at: Timestamp, location: Option<String> },
-    BucketDeleted { bucket: String },
-    SettingPut { bucket: String, setting: Setting, document: String },
-    SettingDeleted { bucket: String, setting: Setting },
-    VersionAdded { bucket: String, key: String, version: Version },
-    VersionRemoved { bucket: String, key: String, version_id: String },
-    TagsPut { bucket: String, key: String, version_id: String, tags: Tags },
-    UploadCreated { bucket: String, upload_id: String, upload: Upload },
-    PartAdded { bucket: String, upload_id: String, number: i32, part: Part },
-    UploadRemoved { bucket: String, upload_id: String },
-}
-
-/// A document that a bucket carries, in the XML (or, for the policy, JSON) of the S3 API.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Setting {
-    Cors,
-    Encryption,
-    Lifecycle,
-    Notification,
-    OwnershipControls,
-    Policy,
-    PublicAccessBlock,
-    Tagging,
-    Versioning,
-}
-
 /// Whether a bucket keeps versions. Absent: it never did.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Versioning {
     Enabled,
     Suspended,
-}
-
-/// Tags in the order in which they were given.
-pub(super) type Tags = Vec<(String, String)>;
-
-/// One version of one key.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Version {
-    pub(super) id: String,
-    pub(super) modified_at: Timestamp,
-    /// `None`: a delete marker.
-    pub(super) content: Option<Content>,
-}
-
-/// An object: its bytes and everything said about them.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Content {
-    pub(super) size_bytes: u64,
-    /// Without quotes.
-    pub(super) etag: String,
-    pub(super) segments: Vec<Segment>,
-    /// Sizes of the parts in bytes, of an object that was uploaded in parts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) part_sizes: Vec<u64>,
-    pub(super) attributes: Attributes,
-    pub(super) checksums: Checksums,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) tags: Tags,
-}
-
-/// The headers that are kept with an object and given back with it.
-#[derive(Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Attributes {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) content_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) content_encoding: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) content_disposition: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) content_language: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cache_control: Option<String>,
-    /// An HTTP date.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expires: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) website_redirect_location: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) storage_class: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) server_side_encryption: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) kms_key_id: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) metadata: BTreeMap<String, String>,
-}
-
-/// A multipart upload under way.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Upload {
-    pub(super) key: String,
-    pub(super) initiated_at: Timestamp,
-    pub(super) attributes: Attributes,
-    #[serde(default)]
-    pub(super) tags: Tags,
-    pub(super) algorithm: Algorithm,
-    pub(super) composite: bool,
-    /// Whether the client named the algorithm (else it is S3's default, and answers do not mention it).
-    pub(super) algorithm_given: bool,
-    #[serde(skip)]
-    pub(super) parts: BTreeMap<i32, Part>,
-}
-
-/// One uploaded part.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Part {
-    pub(super) size_bytes: u64,
-    /// The MD5 in hexadecimal.
-    pub(super) etag: String,
-    pub(super) modified_at: Timestamp,
-    pub(super) segments: Vec<Segment>,
-    pub(super) checksums: Checksums,
 }
 
 /// A bucket with all it holds.
@@ -190,13 +74,21 @@ impl Index {
                 }
                 self.generation = generation;
             }
-            Record::BucketCreated { bucket, created_at, location } => {
+            Record::BucketCreated {
+                bucket,
+                created_at,
+                location,
+            } => {
                 self.buckets.insert(bucket, Bucket::new(created_at, location));
             }
             Record::BucketDeleted { bucket } => {
                 self.buckets.remove(&bucket).ok_or(IndexError::UnknownOwner)?;
             }
-            Record::SettingPut { bucket, setting, document } => {
+            Record::SettingPut {
+                bucket,
+                setting,
+                document,
+            } => {
                 self.bucket(&bucket)?.put_setting(setting, document)?;
             }
             Record::SettingDeleted { bucket, setting } => self.bucket(&bucket)?.delete_setting(setting),
@@ -206,25 +98,49 @@ impl Index {
                 versions.push_front(Arc::new(version));
                 self.removed.versions.extend(replaced);
             }
-            Record::VersionRemoved { bucket, key, version_id } => {
+            Record::VersionRemoved {
+                bucket,
+                key,
+                version_id,
+            } => {
                 let objects = &mut self.bucket(&bucket)?.objects;
-                let Some(versions) = objects.get_mut(&key) else { return Ok(()) };
+                let Some(versions) = objects.get_mut(&key) else {
+                    return Ok(());
+                };
                 let removed = remove_version(versions, &version_id);
                 if versions.is_empty() {
                     objects.remove(&key);
                 }
                 self.removed.versions.extend(removed);
             }
-            Record::TagsPut { bucket, key, version_id, tags } => {
-                let versions = self.bucket(&bucket)?.objects.get_mut(&key).ok_or(IndexError::UnknownOwner)?;
+            Record::TagsPut {
+                bucket,
+                key,
+                version_id,
+                tags,
+            } => {
+                let versions = self
+                    .bucket(&bucket)?
+                    .objects
+                    .get_mut(&key)
+                    .ok_or(IndexError::UnknownOwner)?;
                 let version = versions.iter_mut().find(|version| version.id == version_id);
                 let version = Arc::make_mut(version.ok_or(IndexError::UnknownOwner)?);
                 version.content.as_mut().ok_or(IndexError::UnknownOwner)?.tags = tags;
             }
-            Record::UploadCreated { bucket, upload_id, upload } => {
+            Record::UploadCreated {
+                bucket,
+                upload_id,
+                upload,
+            } => {
                 self.bucket(&bucket)?.uploads.insert(upload_id, upload);
             }
-            Record::PartAdded { bucket, upload_id, number, part } => {
+            Record::PartAdded {
+                bucket,
+                upload_id,
+                number,
+                part,
+            } => {
                 let upload = self.bucket(&bucket)?.uploads.get_mut(&upload_id);
                 let replaced = upload.ok_or(IndexError::UnknownOwner)?.parts.insert(number, part);
                 self.removed.parts.extend(replaced);
@@ -245,7 +161,11 @@ impl Index {
     pub(super) fn record_count(&self) -> usize {
         let of_bucket = |bucket: &Bucket| {
             let versions = bucket.objects.values().map(VecDeque::len).sum::<usize>();
-            let parts = bucket.uploads.values().map(|upload| 1 + upload.parts.len()).sum::<usize>();
+            let parts = bucket
+                .uploads
+                .values()
+                .map(|upload| 1 + upload.parts.len())
+                .sum::<usize>();
             1 + bucket.settings.len() + versions + parts
         };
         1 + self.buckets.values().map(of_bucket).sum::<usize>()
@@ -257,14 +177,23 @@ impl Index {
             let versions = bucket.objects.values().flatten();
             let contents = versions.filter_map(|version| version.content.as_ref());
             let parts = bucket.uploads.values().flat_map(|upload| upload.parts.values());
-            contents.flat_map(|content| &content.segments).chain(parts.flat_map(|part| &part.segments))
+            contents
+                .flat_map(|content| &content.segments)
+                .chain(parts.flat_map(|part| &part.segments))
         })
     }
 
     /// The records that make this index from an empty one, oldest first, in batches.
     pub(super) fn snapshot(&self) -> impl Iterator<Item = Vec<Record>> {
-        let opened = vec![Record::Opened { format: FORMAT, generation: self.generation }];
-        std::iter::once(opened).chain(self.buckets.iter().flat_map(|(name, bucket)| bucket.snapshot(name)))
+        let opened = vec![Record::Opened {
+            format: FORMAT,
+            generation: self.generation,
+        }];
+        std::iter::once(opened).chain(
+            self.buckets
+                .iter()
+                .flat_map(|(name, bucket)| bucket.snapshot(name)),
+        )
     }
 }
 
@@ -276,7 +205,15 @@ fn remove_version(versions: &mut VecDeque<Arc<Version>>, id: &str) -> Option<Arc
 impl Bucket {
     fn new(created_at: Timestamp, location: Option<String>) -> Self {
         let (settings, objects, uploads) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { created_at, location, settings, lifecycle: None, versioning: None, objects, uploads }
+        Self {
+            created_at,
+            location,
+            settings,
+            lifecycle: None,
+            versioning: None,
+            objects,
+            uploads,
+        }
     }
 
     fn put_setting(&mut self, setting: Setting, document: String) -> Result<(), IndexError> {
@@ -303,11 +240,18 @@ impl Bucket {
 
     fn snapshot(&self, name: &str) -> impl Iterator<Item = Vec<Record>> {
         let bucket = || name.to_owned();
-        let created =
-            Record::BucketCreated { bucket: bucket(), created_at: self.created_at, location: self.location.clone() };
+        let created = Record::BucketCreated {
+            bucket: bucket(),
+            created_at: self.created_at,
+            location: self.location.clone(),
+        };
         let settings = self.settings.iter().map(move |(setting, document)| {
             let document = document.clone();
-            vec![Record::SettingPut { bucket: bucket(), setting: *setting, document }]
+            vec![Record::SettingPut {
+                bucket: bucket(),
+                setting: *setting,
+                document,
+            }]
         });
         let versions = self.objects.iter().map(move |(key, versions)| {
             let oldest_first = versions.iter().rev();
@@ -320,8 +264,11 @@ impl Bucket {
         });
         let uploads = self.uploads.iter().map(move |(upload_id, upload)| {
             let id = || upload_id.clone();
-            let mut batch =
-                vec![Record::UploadCreated { bucket: bucket(), upload_id: id(), upload: upload.clone() }];
+            let mut batch = vec![Record::UploadCreated {
+                bucket: bucket(),
+                upload_id: id(),
+                upload: upload.clone(),
+            }];
             batch.extend(upload.parts.iter().map(|(number, part)| Record::PartAdded {
                 bucket: bucket(),
                 upload_id: id(),
@@ -330,7 +277,10 @@ impl Bucket {
             }));
             batch
         });
-        std::iter::once(vec![created]).chain(settings).chain(versions).chain(uploads)
+        std::iter::once(vec![created])
+            .chain(settings)
+            .chain(versions)
+            .chain(uploads)
     }
 }
 
@@ -344,7 +294,9 @@ impl Binding {
     /// Binds the blobs of a record that was read to their files.
     pub(super) fn bind(&mut self, record: &mut Record, store: &BlobStore) {
         let segments = match record {
-            Record::VersionAdded { version, .. } => version.content.as_mut().map(|content| &mut content.segments),
+            Record::VersionAdded { version, .. } => {
+                version.content.as_mut().map(|content| &mut content.segments)
+            }
             Record::PartAdded { part, .. } => Some(&mut part.segments),
             _ => None,
         };

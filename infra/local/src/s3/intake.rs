@@ -61,7 +61,10 @@ impl Announced {
         Self {
             algorithms: digest::announced(&request.headers),
             trailers: request.extensions.get::<Trailers>().cloned(),
-            payload_sha256: request.extensions.get::<PayloadSha256>().map(|payload| payload.0.clone()),
+            payload_sha256: request
+                .extensions
+                .get::<PayloadSha256>()
+                .map(|payload| payload.0.clone()),
         }
     }
 
@@ -76,13 +79,26 @@ impl Announced {
         content_md5: Option<String>,
         also: Option<Algorithm>,
     ) -> S3Result<Received> {
-        let mut algorithms: Vec<_> = self.algorithms.into_iter().chain(given.keys().copied()).chain(also).collect();
+        let mut algorithms: Vec<_> = self
+            .algorithms
+            .into_iter()
+            .chain(given.keys().copied())
+            .chain(also)
+            .collect();
         if algorithms.is_empty() {
             algorithms.push(Algorithm::Crc64nvme);
         }
-        let mut expected = Expected { values: given, content_md5, payload_sha256: self.payload_sha256 };
+        let mut expected = Expected {
+            values: given,
+            content_md5,
+            payload_sha256: self.payload_sha256,
+        };
         let digester = Digester::new(algorithms, expected.payload_sha256.is_some());
-        let mut intake = Intake { store: Arc::clone(store), digester, writer: None };
+        let mut intake = Intake {
+            store: Arc::clone(store),
+            digester,
+            writer: None,
+        };
         if let Some(mut body) = body {
             let (mut batch, mut batched) = (Vec::new(), 0);
             while let Some(bytes) = body.next().await {
@@ -106,7 +122,11 @@ impl Announced {
         expected.check(&digests)?;
         let segments: Vec<_> = intake.writer.map(BlobWriter::finish).into_iter().collect();
         let size_bytes = segments.iter().map(|segment| segment.size_bytes).sum();
-        Ok(Received { segments, size_bytes, digests })
+        Ok(Received {
+            segments,
+            size_bytes,
+            digests,
+        })
     }
 }
 
@@ -123,9 +143,12 @@ pub(super) async fn digest(
     algorithms: impl IntoIterator<Item = Algorithm>,
 ) -> S3Result<Digests> {
     let mut digester = Digester::new(algorithms, false);
-    let mut body = blob::read(segments).await.map_err(|error| s3_error!(error, InternalError))?;
+    let mut body = blob::read(segments)
+        .await
+        .map_err(|error| s3_error!(error, InternalError))?;
     while let Some(bytes) = body.next().await {
-        digester.update(&bytes.map_err(|error| S3Error::with_source(s3s::S3ErrorCode::InternalError, error))?);
+        digester
+            .update(&bytes.map_err(|error| S3Error::with_source(s3s::S3ErrorCode::InternalError, error))?);
     }
     Ok(digester.finish())
 }

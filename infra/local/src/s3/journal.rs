@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crc_fast::{CrcAlgorithm, checksum};
 
-use super::index::Record;
+use super::record::Record;
 
 /// Why a journal cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,8 @@ use s3s::dto::{
 };
 
 use super::admission::percent_encode;
-use super::index::{Bucket, Content, NULL_VERSION, Record, Version, Versioning};
+use super::index::{Bucket, NULL_VERSION, Versioning};
+use super::record::{Content, Record, Version};
 use super::store::Store;
 
 /// What a sweep removed.
@@ -43,7 +44,10 @@ pub enum RemovalReason {
 
 /// `from` and `days` more, rounded up to midnight UTC.
 fn due(from: Timestamp, days: i32) -> Option<Timestamp> {
-    let due = from.to_zoned(TimeZone::UTC).checked_add(i64::from(days).days()).ok()?;
+    let due = from
+        .to_zoned(TimeZone::UTC)
+        .checked_add(i64::from(days).days())
+        .ok()?;
     let midnight = due.start_of_day().ok()?;
     if midnight == due {
         return Some(due.timestamp());
@@ -72,15 +76,22 @@ fn rules(configuration: &BucketLifecycleConfiguration) -> impl Iterator<Item = (
 
 fn prefix(rule: &LifecycleRule) -> &str {
     let filter = rule.filter.as_ref();
-    let and = filter.and_then(|filter| filter.and.as_ref()).and_then(|and| and.prefix.as_deref());
+    let and = filter
+        .and_then(|filter| filter.and.as_ref())
+        .and_then(|and| and.prefix.as_deref());
     let own = filter.and_then(|filter| filter.prefix.as_deref());
     own.or(and).or(rule.prefix.as_deref()).unwrap_or_default()
 }
 
 fn covers(rule: &LifecycleRule, key: &str, content: &Content) -> bool {
-    let Some(filter) = &rule.filter else { return key.starts_with(prefix(rule)) };
+    let Some(filter) = &rule.filter else {
+        return key.starts_with(prefix(rule));
+    };
     let and = filter.and.as_ref();
-    let wanted = filter.tag.iter().chain(and.and_then(|and| and.tags.as_ref()).into_iter().flatten());
+    let wanted = filter
+        .tag
+        .iter()
+        .chain(and.and_then(|and| and.tags.as_ref()).into_iter().flatten());
     let has = |tag: &Tag| {
         let given = |(name, value): &(String, String)| {
             Some(name.as_str()) == tag.key.as_deref() && Some(value.as_str()) == tag.value.as_deref()
@@ -88,8 +99,12 @@ fn covers(rule: &LifecycleRule, key: &str, content: &Content) -> bool {
         content.tags.iter().any(given)
     };
     let size = i64::try_from(content.size_bytes).unwrap_or(i64::MAX);
-    let above = filter.object_size_greater_than.or(and.and_then(|and| and.object_size_greater_than));
-    let below = filter.object_size_less_than.or(and.and_then(|and| and.object_size_less_than));
+    let above = filter
+        .object_size_greater_than
+        .or(and.and_then(|and| and.object_size_greater_than));
+    let below = filter
+        .object_size_less_than
+        .or(and.and_then(|and| and.object_size_less_than));
     key.starts_with(prefix(rule))
         && wanted.into_iter().all(has)
         && above.is_none_or(|limit| size > limit)
@@ -114,28 +129,45 @@ fn expiration(bucket: &Bucket, key: &str, version: &Version) -> Option<(Timestam
 /// The header `x-amz-expiration` of a current version.
 pub(super) fn expiration_header(bucket: &Bucket, key: &str, version: &Version) -> Option<String> {
     let (at, rule) = expiration(bucket, key, version)?;
-    let at = at.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    Some(format!("expiry-date=\"{at}\", rule-id=\"{}\"", percent_encode(&rule, false)))
+    let at = at
+        .to_zoned(TimeZone::UTC)
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string();
+    Some(format!(
+        "expiry-date=\"{at}\", rule-id=\"{}\"",
+        percent_encode(&rule, false)
+    ))
 }
 
 /// When an incomplete upload of `key` is aborted, and by which rule.
 pub(super) fn abort_due(bucket: &Bucket, key: &str, initiated_at: Timestamp) -> Option<(Timestamp, String)> {
     let due = rules(bucket.lifecycle()?).filter_map(|(name, rule)| {
         let abort = rule.abort_incomplete_multipart_upload.as_ref()?;
-        let days = abort.days_after_initiation.filter(|_| key.starts_with(prefix(rule)))?;
+        let days = abort
+            .days_after_initiation
+            .filter(|_| key.starts_with(prefix(rule)))?;
         Some((due(initiated_at, days)?, name))
     });
     due.min()
 }
 
 /// Which versions other than the current one are due, by id.
-fn noncurrent_due(bucket: &Bucket, key: &str, versions: &VecDeque<Arc<Version>>, now: Timestamp) -> Vec<String> {
-    let Some(configuration) = bucket.lifecycle() else { return Vec::new() };
+fn noncurrent_due(
+    bucket: &Bucket,
+    key: &str,
+    versions: &VecDeque<Arc<Version>>,
+    now: Timestamp,
+) -> Vec<String> {
+    let Some(configuration) = bucket.lifecycle() else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     let pairs = versions.iter().zip(versions.iter().skip(1)).enumerate();
     for (newer_noncurrent, (successor, version)) in pairs {
         let is_due = rules(configuration).any(|(_, rule)| {
-            let Some(expiration) = &rule.noncurrent_version_expiration else { return false };
+            let Some(expiration) = &rule.noncurrent_version_expiration else {
+                return false;
+            };
             let covered = match &version.content {
                 Some(content) => covers(rule, key, content),
                 None => key.starts_with(prefix(rule)),
@@ -143,7 +175,9 @@ fn noncurrent_due(bucket: &Bucket, key: &str, versions: &VecDeque<Arc<Version>>,
             let spared = expiration.newer_noncurrent_versions.unwrap_or_default();
             let spared = usize::try_from(spared).unwrap_or_default();
             // A version is noncurrent since its successor came.
-            let at = expiration.noncurrent_days.and_then(|days| due(successor.modified_at, days));
+            let at = expiration
+                .noncurrent_days
+                .and_then(|days| due(successor.modified_at, days));
             covered && newer_noncurrent >= spared && at.is_some_and(|at| at <= now)
         });
         if is_due {
@@ -154,8 +188,15 @@ fn noncurrent_due(bucket: &Bucket, key: &str, versions: &VecDeque<Arc<Version>>,
 }
 
 /// A lone delete marker goes when a rule asks for it.
-fn marker_due(bucket: &Bucket, key: &str, versions: &VecDeque<Arc<Version>>, now: Timestamp) -> Option<String> {
-    let [marker] = versions.iter().collect::<Vec<_>>()[..] else { return None };
+fn marker_due(
+    bucket: &Bucket,
+    key: &str,
+    versions: &VecDeque<Arc<Version>>,
+    now: Timestamp,
+) -> Option<String> {
+    let [marker] = versions.iter().collect::<Vec<_>>()[..] else {
+        return None;
+    };
     if marker.content.is_some() {
         return None;
     }
@@ -173,7 +214,14 @@ fn marker_due(bucket: &Bucket, key: &str, versions: &VecDeque<Arc<Version>>, now
 fn sweep_bucket(store: &Store, name: &str, bucket: &Bucket, now: Timestamp) -> Vec<(Record, RemovedObject)> {
     let mut found = Vec::new();
     let mut take = |record, key: &str, reason| {
-        found.push((record, RemovedObject { bucket: name.to_owned(), key: key.to_owned(), reason }));
+        found.push((
+            record,
+            RemovedObject {
+                bucket: name.to_owned(),
+                key: key.to_owned(),
+                reason,
+            },
+        ));
     };
     let removed = |key: &str, version_id: String| Record::VersionRemoved {
         bucket: name.to_owned(),
@@ -199,7 +247,11 @@ fn sweep_bucket(store: &Store, name: &str, bucket: &Bucket, now: Timestamp) -> V
                 Some(id) => Record::VersionAdded {
                     bucket: name.to_owned(),
                     key: key.clone(),
-                    version: Version { id, modified_at: now, content: None },
+                    version: Version {
+                        id,
+                        modified_at: now,
+                        content: None,
+                    },
                 },
             };
             take(record, key, RemovalReason::Expired);
@@ -207,7 +259,10 @@ fn sweep_bucket(store: &Store, name: &str, bucket: &Bucket, now: Timestamp) -> V
     }
     for (upload_id, upload) in &bucket.uploads {
         if abort_due(bucket, &upload.key, upload.initiated_at).is_some_and(|(at, _)| at <= now) {
-            let record = Record::UploadRemoved { bucket: name.to_owned(), upload_id: upload_id.clone() };
+            let record = Record::UploadRemoved {
+                bucket: name.to_owned(),
+                upload_id: upload_id.clone(),
+            };
             take(record, &upload.key, RemovalReason::IncompleteUpload);
         }
     }
@@ -218,7 +273,10 @@ fn sweep_bucket(store: &Store, name: &str, bucket: &Bucket, now: Timestamp) -> V
 pub(super) fn sweep(store: &Store) -> S3Result<Vec<RemovedObject>> {
     let now = store.clock.now();
     store.change(|index| {
-        let due = index.buckets.iter().flat_map(|(name, bucket)| sweep_bucket(store, name, bucket, now));
+        let due = index
+            .buckets
+            .iter()
+            .flat_map(|(name, bucket)| sweep_bucket(store, name, bucket, now));
         Ok(due.unzip())
     })
 }

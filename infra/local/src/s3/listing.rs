@@ -4,20 +4,21 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use s3s::dto::{
-    ChecksumAlgorithm, CommonPrefix, DeleteMarkerEntry, ETag, EncodingType, ListBucketsInput, ListBucketsOutput,
-    ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectVersionsInput, ListObjectVersionsOutput,
-    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput,
-    ListPartsOutput, MultipartUpload, Object, ObjectStorageClass, ObjectVersion, ObjectVersionStorageClass, Owner,
-    Part as WirePart, StorageClass,
+    ChecksumAlgorithm, CommonPrefix, DeleteMarkerEntry, ETag, EncodingType, ListBucketsInput,
+    ListBucketsOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectVersionsInput,
+    ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
+    ListPartsInput, ListPartsOutput, MultipartUpload, Object, ObjectStorageClass, ObjectVersion,
+    ObjectVersionStorageClass, Owner, Part as WirePart, StorageClass,
 };
 use s3s::{S3Result, s3_error};
 
 use super::digest::{Checksums, put_checksums};
-use super::index::{Bucket, Content, Version};
+use super::index::Bucket;
 use super::lifecycle::{abort_due, to_wire};
 use super::multipart::{wire_algorithm, wire_type};
 use super::objects::wire_size;
 use super::paging::{After, Ask, Page, page, shown};
+use super::record::{Content, Version};
 use super::retrieval::checksum_type;
 use super::store::Store;
 
@@ -27,20 +28,35 @@ fn is_encoded(encoding: Option<&EncodingType>) -> bool {
 
 /// The one account of this endpoint.
 fn owner() -> Owner {
-    Owner { display_name: None, id: Some("local".to_owned()) }
+    Owner {
+        display_name: None,
+        id: Some("local".to_owned()),
+    }
 }
 
 fn algorithms(checksums: &Checksums) -> Option<Vec<ChecksumAlgorithm>> {
-    Some(checksums.values.keys().map(|algorithm| ChecksumAlgorithm::from(algorithm.name().to_owned())).collect())
+    Some(
+        checksums
+            .values
+            .keys()
+            .map(|algorithm| ChecksumAlgorithm::from(algorithm.name().to_owned()))
+            .collect(),
+    )
 }
 
 fn prefixes(found: Vec<String>, encoded: bool) -> Option<Vec<CommonPrefix>> {
-    let prefix = |text: String| CommonPrefix { prefix: Some(shown(&text, encoded)) };
+    let prefix = |text: String| CommonPrefix {
+        prefix: Some(shown(&text, encoded)),
+    };
     Some(found.into_iter().map(prefix).collect())
 }
 
 fn object(key: &str, version: &Version, content: &Content, encoded: bool, with_owner: bool) -> Object {
-    let class = content.attributes.storage_class.clone().unwrap_or_else(|| StorageClass::STANDARD.to_owned());
+    let class = content
+        .attributes
+        .storage_class
+        .clone()
+        .unwrap_or_else(|| StorageClass::STANDARD.to_owned());
     Object {
         checksum_algorithm: algorithms(&content.checksums),
         checksum_type: Some(checksum_type(&content.checksums)),
@@ -57,22 +73,39 @@ fn object(key: &str, version: &Version, content: &Content, encoded: bool, with_o
 /// A page of the current objects of a bucket, as the wire shows them.
 fn current(bucket: &Bucket, ask: &Ask, encoded: bool, with_owner: bool) -> Page<Object> {
     let bounds = (After::bound(ask.after.as_ref(), &ask.prefix), Bound::Unbounded);
-    let sorted = bucket.objects.range::<str, _>(bounds).filter_map(|(key, versions)| {
-        let version = versions.front()?;
-        let content = version.content.as_ref()?;
-        Some((key.as_str(), (key, version, content)))
-    });
-    let Page { items, prefixes, next } = page(ask, sorted);
+    let sorted = bucket
+        .objects
+        .range::<str, _>(bounds)
+        .filter_map(|(key, versions)| {
+            let version = versions.front()?;
+            let content = version.content.as_ref()?;
+            Some((key.as_str(), (key, version, content)))
+        });
+    let Page {
+        items,
+        prefixes,
+        next,
+    } = page(ask, sorted);
     let items = items.into_iter();
-    let items = items.map(|(key, version, content)| object(key, version, content, encoded, with_owner)).collect();
-    Page { items, prefixes, next }
+    let items = items
+        .map(|(key, version, content)| object(key, version, content, encoded, with_owner))
+        .collect();
+    Page {
+        items,
+        prefixes,
+        next,
+    }
 }
 
 /// A marker is the text of what was listed last: a key, or a common prefix, which ends like one.
 fn from_marker(marker: Option<&str>, delimiter: Option<&str>) -> Option<After> {
     let marker = marker.filter(|marker| !marker.is_empty())?;
     let is_prefix = delimiter.is_some_and(|delimiter| !delimiter.is_empty() && marker.ends_with(delimiter));
-    Some(if is_prefix { After::Prefix(marker.to_owned()) } else { After::Key(marker.to_owned()) })
+    Some(if is_prefix {
+        After::Prefix(marker.to_owned())
+    } else {
+        After::Key(marker.to_owned())
+    })
 }
 
 impl Store {
@@ -80,8 +113,17 @@ impl Store {
         self.look(|index| {
             let prefix = input.prefix.as_deref().unwrap_or_default();
             let limit = usize::try_from(input.max_buckets.unwrap_or(10_000)).unwrap_or_default();
-            let after = input.continuation_token.as_deref().map(After::from_token).transpose()?;
-            let ask = Ask { prefix: prefix.to_owned(), delimiter: None, after, limit };
+            let after = input
+                .continuation_token
+                .as_deref()
+                .map(After::from_token)
+                .transpose()?;
+            let ask = Ask {
+                prefix: prefix.to_owned(),
+                delimiter: None,
+                after,
+                limit,
+            };
             let bounds = (After::bound(ask.after.as_ref(), prefix), Bound::Unbounded);
             let sorted = index.buckets.range::<str, _>(bounds);
             let found = page(&ask, sorted.map(|(name, bucket)| (name.as_str(), (name, bucket))));
@@ -107,7 +149,8 @@ impl Store {
             (None, start_after) => start_after.clone().map(After::Key),
         };
         let with_owner = input.fetch_owner == Some(true);
-        let found = self.look(|index| Ok(current(index.existing(&input.bucket)?, &ask, encoded, with_owner)))?;
+        let found =
+            self.look(|index| Ok(current(index.existing(&input.bucket)?, &ask, encoded, with_owner)))?;
         let count = found.items.len() + found.prefixes.len();
         Ok(ListObjectsV2Output {
             name: Some(input.bucket),
@@ -148,11 +191,17 @@ impl Store {
         })
     }
 
-    pub(super) fn list_object_versions(&self, input: ListObjectVersionsInput) -> S3Result<ListObjectVersionsOutput> {
+    pub(super) fn list_object_versions(
+        &self,
+        input: ListObjectVersionsInput,
+    ) -> S3Result<ListObjectVersionsOutput> {
         let encoded = is_encoded(input.encoding_type.as_ref());
         let mut ask = Ask::new(input.prefix.clone(), input.delimiter.clone(), input.max_keys)?;
         // With a version marker the key's own older versions are still to come.
-        let inside = input.key_marker.as_deref().zip(input.version_id_marker.as_deref());
+        let inside = input
+            .key_marker
+            .as_deref()
+            .zip(input.version_id_marker.as_deref());
         if inside.is_none() {
             ask.after = from_marker(input.key_marker.as_deref(), input.delimiter.as_deref());
         }
@@ -164,20 +213,35 @@ impl Store {
                 Some((key, _)) => Bound::Included(key),
                 None => After::bound(ask.after.as_ref(), &ask.prefix),
             };
-            let sorted = bucket.objects.range::<str, _>((start, Bound::Unbounded)).flat_map(|(key, all)| {
-                let skipped = match inside {
-                    Some((marker, id)) if marker == key => {
-                        all.iter().position(|version| version.id == id).map_or(all.len(), |at| at + 1)
-                    }
-                    _ => 0,
-                };
-                let rest = all.iter().enumerate().skip(skipped);
-                rest.map(move |(at, version)| (key.as_str(), (key, at == 0, version)))
-            });
-            let Page { items, prefixes, next } = page(&ask, sorted);
+            let sorted = bucket
+                .objects
+                .range::<str, _>((start, Bound::Unbounded))
+                .flat_map(|(key, all)| {
+                    let skipped = match inside {
+                        Some((marker, id)) if marker == key => all
+                            .iter()
+                            .position(|version| version.id == id)
+                            .map_or(all.len(), |at| at + 1),
+                        _ => 0,
+                    };
+                    let rest = all.iter().enumerate().skip(skipped);
+                    rest.map(move |(at, version)| (key.as_str(), (key, at == 0, version)))
+                });
+            let Page {
+                items,
+                prefixes,
+                next,
+            } = page(&ask, sorted);
             for (key, is_latest, version) in items {
                 last_id = Some(version.id.clone());
-                put_version(key, is_latest, version, encoded, &mut versions, &mut delete_markers);
+                put_version(
+                    key,
+                    is_latest,
+                    version,
+                    encoded,
+                    &mut versions,
+                    &mut delete_markers,
+                );
             }
             found = Some((prefixes, next));
             Ok(())
@@ -214,12 +278,20 @@ impl Store {
         }
         let (uploads, common, next, last_id) = self.look(|index| {
             let bucket = index.existing(&input.bucket)?;
-            let mut all: Vec<_> =
-                bucket.uploads.iter().map(|(id, upload)| (upload.key.as_str(), id.as_str(), upload)).collect();
+            let mut all: Vec<_> = bucket
+                .uploads
+                .iter()
+                .map(|(id, upload)| (upload.key.as_str(), id.as_str(), upload))
+                .collect();
             all.sort_by_key(|(key, id, _)| (*key, *id));
-            let all = all.into_iter().filter(|(key, id, _)| key.starts_with(&ask.prefix)
-                && inside.is_none_or(|marker| (*key, *id) > marker));
-            let Page { items, prefixes, next } = page(&ask, all.map(|(key, id, upload)| (key, (id, upload))));
+            let all = all.into_iter().filter(|(key, id, _)| {
+                key.starts_with(&ask.prefix) && inside.is_none_or(|marker| (*key, *id) > marker)
+            });
+            let Page {
+                items,
+                prefixes,
+                next,
+            } = page(&ask, all.map(|(key, id, upload)| (key, (id, upload))));
             let last_id = items.last().map(|(id, _)| (*id).to_owned());
             let uploads = items.into_iter().map(|(id, upload)| MultipartUpload {
                 checksum_algorithm: wire_algorithm(upload),
@@ -252,7 +324,8 @@ impl Store {
     }
 
     pub(super) fn list_parts(&self, input: ListPartsInput) -> S3Result<ListPartsOutput> {
-        let limit = usize::try_from(input.max_parts.unwrap_or(1000)).map_err(|_| s3_error!(InvalidArgument))?;
+        let limit =
+            usize::try_from(input.max_parts.unwrap_or(1000)).map_err(|_| s3_error!(InvalidArgument))?;
         let limit = limit.min(1000);
         let marker = input.part_number_marker.unwrap_or_default();
         self.look(|index| {

@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{
-    ChecksumAlgorithm, ChecksumType, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart,
-    CopyPartResult, CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, UploadPartCopyInput,
-    UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
+    ChecksumAlgorithm, ChecksumType, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
+    CompletedPart, CopyPartResult, CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag,
+    UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::blob;
-use super::digest::{self, Algorithm, Checksums, Digests, Values, given_checksums, hex, put_checksums, unhex};
-use super::index::{Content, Part, Record, Upload};
+use super::digest::{
+    self, Algorithm, Checksums, Digests, Values, given_checksums, hex, put_checksums, unhex,
+};
 use super::intake::{self, Announced};
 use super::lifecycle::{abort_due, to_wire};
 use super::objects::{MAX_PUT_BYTES, attributes, parse_tags, sse, wire_size};
+use super::record::{Content, Part, Record, Upload};
 use super::retrieval::checksum_type;
 use super::store::Store;
 
@@ -27,11 +29,16 @@ const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 const MAX_PART_NUMBER: i32 = 10_000;
 
 pub(super) fn wire_algorithm(upload: &Upload) -> Option<ChecksumAlgorithm> {
-    upload.algorithm_given.then(|| ChecksumAlgorithm::from(upload.algorithm.name().to_owned()))
+    upload
+        .algorithm_given
+        .then(|| ChecksumAlgorithm::from(upload.algorithm.name().to_owned()))
 }
 
 pub(super) fn wire_type(upload: &Upload) -> Option<ChecksumType> {
-    let checksums = Checksums { values: Values::new(), composite: upload.composite };
+    let checksums = Checksums {
+        values: Values::new(),
+        composite: upload.composite,
+    };
     upload.algorithm_given.then(|| checksum_type(&checksums))
 }
 
@@ -39,7 +46,10 @@ fn check_part_number(number: i32) -> S3Result<()> {
     if (1..=MAX_PART_NUMBER).contains(&number) {
         return Ok(());
     }
-    Err(s3_error!(InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive"))
+    Err(s3_error!(
+        InvalidArgument,
+        "Part number must be an integer between 1 and 10000, inclusive"
+    ))
 }
 
 impl Store {
@@ -50,7 +60,11 @@ impl Store {
         if input.sse_customer_algorithm.is_some() {
             return Err(s3_error!(NotImplemented));
         }
-        let given = input.checksum_algorithm.as_ref().map(|name| Algorithm::parse(name.as_str())).transpose()?;
+        let given = input
+            .checksum_algorithm
+            .as_ref()
+            .map(|name| Algorithm::parse(name.as_str()))
+            .transpose()?;
         let algorithm = given.unwrap_or(Algorithm::Crc64nvme);
         let asked_type = input.checksum_type.as_ref().map(ChecksumType::as_str);
         let composite = match asked_type {
@@ -59,7 +73,10 @@ impl Store {
         };
         if (composite && algorithm == Algorithm::Crc64nvme) || (!composite && !algorithm.is_linear()) {
             let (kind, name) = (asked_type.unwrap_or_default(), algorithm.name());
-            return Err(s3_error!(InvalidRequest, "The {kind} checksum type cannot be used with the {name} checksum"));
+            return Err(s3_error!(
+                InvalidRequest,
+                "The {kind} checksum type cannot be used with the {name} checksum"
+            ));
         }
         let mut attributes = attributes!(input);
         let tags = parse_tags(input.tagging.as_deref());
@@ -95,12 +112,24 @@ impl Store {
                 upload_id: Some(upload_id.clone()),
                 ..CreateMultipartUploadOutput::default()
             };
-            Ok((vec![Record::UploadCreated { bucket: input.bucket.clone(), upload_id, upload }], output))
+            Ok((
+                vec![Record::UploadCreated {
+                    bucket: input.bucket.clone(),
+                    upload_id,
+                    upload,
+                }],
+                output,
+            ))
         })
     }
 
     /// The algorithm of an upload, and its encryption.
-    fn upload_traits(&self, bucket: &str, key: &str, upload_id: &str) -> S3Result<(Algorithm, Option<String>)> {
+    fn upload_traits(
+        &self,
+        bucket: &str,
+        key: &str,
+        upload_id: &str,
+    ) -> S3Result<(Algorithm, Option<String>)> {
         self.look(|index| {
             let upload = index.existing(bucket)?.upload(key, upload_id)?;
             Ok((upload.algorithm, upload.attributes.server_side_encryption.clone()))
@@ -111,7 +140,15 @@ impl Store {
         self.change(|index| {
             index.existing(bucket)?.upload(key, upload_id)?;
             let (bucket, upload_id) = (bucket.to_owned(), upload_id.to_owned());
-            Ok((vec![Record::PartAdded { bucket, upload_id, number, part }], ()))
+            Ok((
+                vec![Record::PartAdded {
+                    bucket,
+                    upload_id,
+                    number,
+                    part,
+                }],
+                (),
+            ))
         })
     }
 
@@ -121,7 +158,10 @@ impl Store {
             etag: hex(&digests.md5),
             modified_at: self.clock.now(),
             segments,
-            checksums: Checksums { values: digests.values.clone(), composite: false },
+            checksums: Checksums {
+                values: digests.values.clone(),
+                composite: false,
+            },
         }
     }
 
@@ -132,13 +172,21 @@ impl Store {
         let announced = Announced::new(&request);
         let mut input = request.input;
         check_part_number(input.part_number)?;
-        if input.content_length.is_some_and(|length| length > wire_size(MAX_PUT_BYTES)) {
-            return Err(s3_error!(EntityTooLarge, "Your proposed upload exceeds the maximum allowed size"));
+        if input
+            .content_length
+            .is_some_and(|length| length > wire_size(MAX_PUT_BYTES))
+        {
+            return Err(s3_error!(
+                EntityTooLarge,
+                "Your proposed upload exceeds the maximum allowed size"
+            ));
         }
         let (algorithm, encryption) = self.upload_traits(&input.bucket, &input.key, &input.upload_id)?;
         let given = given_checksums!(input);
         let (body, content_md5) = (input.body.take(), input.content_md5.take());
-        let received = announced.receive(self, body, given, content_md5, Some(algorithm)).await?;
+        let received = announced
+            .receive(self, body, given, content_md5, Some(algorithm))
+            .await?;
         let part = self.new_part(received.segments, &received.digests);
         let mut output = UploadPartOutput {
             e_tag: Some(ETag::Strong(part.etag.clone())),
@@ -146,11 +194,20 @@ impl Store {
             ..UploadPartOutput::default()
         };
         put_checksums!(output, &part.checksums.values);
-        self.add_part(&input.bucket, &input.key, &input.upload_id, input.part_number, part)?;
+        self.add_part(
+            &input.bucket,
+            &input.key,
+            &input.upload_id,
+            input.part_number,
+            part,
+        )?;
         Ok(output)
     }
 
-    pub(super) async fn upload_part_copy(&self, input: UploadPartCopyInput) -> S3Result<UploadPartCopyOutput> {
+    pub(super) async fn upload_part_copy(
+        &self,
+        input: UploadPartCopyInput,
+    ) -> S3Result<UploadPartCopyOutput> {
         check_part_number(input.part_number)?;
         let (algorithm, encryption) = self.upload_traits(&input.bucket, &input.key, &input.upload_id)?;
         let source = self.copy_source(&input.copy_source)?;
@@ -166,7 +223,10 @@ impl Store {
             Some(range) => copy_range(range, content.size_bytes)?,
         };
         if range.end - range.start > MAX_PUT_BYTES {
-            return Err(s3_error!(InvalidRequest, "The specified copy range is larger than 5368709120 bytes"));
+            return Err(s3_error!(
+                InvalidRequest,
+                "The specified copy range is larger than 5368709120 bytes"
+            ));
         }
         let segments = blob::cut(&content.segments, range);
         let digests = intake::digest(segments.clone(), [algorithm]).await?;
@@ -177,7 +237,13 @@ impl Store {
             ..CopyPartResult::default()
         };
         put_checksums!(result, &part.checksums.values);
-        self.add_part(&input.bucket, &input.key, &input.upload_id, input.part_number, part)?;
+        self.add_part(
+            &input.bucket,
+            &input.key,
+            &input.upload_id,
+            input.part_number,
+            part,
+        )?;
         Ok(UploadPartCopyOutput {
             copy_part_result: Some(result),
             copy_source_version_id: source.shown_id,
@@ -190,23 +256,36 @@ impl Store {
         &self,
         mut input: CompleteMultipartUploadInput,
     ) -> S3Result<CompleteMultipartUploadOutput> {
-        let named = input.multipart_upload.take().and_then(|upload| upload.parts).unwrap_or_default();
+        let named = input
+            .multipart_upload
+            .take()
+            .and_then(|upload| upload.parts)
+            .unwrap_or_default();
         let given = given_checksums!(input);
         let (if_match, if_none_match) = (input.if_match.as_ref(), input.if_none_match.as_ref());
         let written = self.add_version(&input.bucket, &input.key, if_match, if_none_match, |bucket| {
             let content = assemble(bucket.upload(&input.key, &input.upload_id)?, named, &given)?;
-            if input.mpu_object_size.is_some_and(|size| size != wire_size(content.size_bytes)) {
+            if input
+                .mpu_object_size
+                .is_some_and(|size| size != wire_size(content.size_bytes))
+            {
                 let text = "The provided 'x-amz-mp-object-size' header does not match the size of the object";
                 return Err(s3_error!(InvalidRequest, "{text}"));
             }
             let (bucket, upload_id) = (input.bucket.clone(), input.upload_id.clone());
             Ok((content, Some(Record::UploadRemoved { bucket, upload_id })))
         })?;
-        let Some(content) = &written.version.content else { return Err(s3_error!(InternalError)) };
+        let Some(content) = &written.version.content else {
+            return Err(s3_error!(InternalError));
+        };
         let mut output = CompleteMultipartUploadOutput {
             bucket: Some(input.bucket.clone()),
             key: Some(input.key.clone()),
-            location: Some(format!("/{}/{}", input.bucket, super::admission::percent_encode(&input.key, true))),
+            location: Some(format!(
+                "/{}/{}",
+                input.bucket,
+                super::admission::percent_encode(&input.key, true)
+            )),
             e_tag: Some(ETag::Strong(content.etag.clone())),
             checksum_type: Some(checksum_type(&content.checksums)),
             expiration: written.expiration,
@@ -230,10 +309,16 @@ impl Store {
 
 /// `bytes=FIRST-LAST`, both there and inside the source.
 fn copy_range(range: &str, size_bytes: u64) -> S3Result<std::ops::Range<u64>> {
-    let bounds = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
-    let bounds = bounds.and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
+    let bounds = range
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'));
+    let bounds =
+        bounds.and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
     let (first, last) = bounds.filter(|(first, last)| first <= last).ok_or_else(|| {
-        s3_error!(InvalidArgument, "The x-amz-copy-source-range value must be of the form bytes=first-last")
+        s3_error!(
+            InvalidArgument,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last"
+        )
     })?;
     if last >= size_bytes {
         return Err(s3_error!(
@@ -270,17 +355,26 @@ fn assemble(upload: &Upload, named: Vec<CompletedPart>, given: &Values) -> S3Res
         previous = number;
         let stored = upload.parts.get(&number).ok_or_else(invalid)?;
         let given = given_checksums!(part);
-        let differs = |(algorithm, value)| stored.checksums.values.get(algorithm).is_some_and(|own| own != value);
+        let differs = |(algorithm, value)| {
+            stored
+                .checksums
+                .values
+                .get(algorithm)
+                .is_some_and(|own| own != value)
+        };
         if part.e_tag.is_none_or(|etag| etag.value() != stored.etag) || given.iter().any(differs) {
             return Err(invalid());
         }
         chosen.push(stored);
     }
-    let too_small = chosen.split_last().is_some_and(|(_, others)| {
-        others.iter().any(|part| part.size_bytes < MIN_PART_BYTES)
-    });
+    let too_small = chosen
+        .split_last()
+        .is_some_and(|(_, others)| others.iter().any(|part| part.size_bytes < MIN_PART_BYTES));
     if too_small {
-        return Err(s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size"));
+        return Err(s3_error!(
+            EntityTooSmall,
+            "Your proposed upload is smaller than the minimum allowed size"
+        ));
     }
     let mut md5 = Md5::new();
     for part in &chosen {
@@ -288,7 +382,12 @@ fn assemble(upload: &Upload, named: Vec<CompletedPart>, given: &Values) -> S3Res
     }
     let sums: Option<Vec<_>> = chosen
         .iter()
-        .map(|part| Some((part.checksums.values.get(&upload.algorithm)?.as_str(), part.size_bytes)))
+        .map(|part| {
+            Some((
+                part.checksums.values.get(&upload.algorithm)?.as_str(),
+                part.size_bytes,
+            ))
+        })
         .collect();
     let sums = sums.ok_or_else(|| s3_error!(InternalError, "a part has no checksum"))?;
     let sum = digest::of_parts(upload.algorithm, upload.composite, &sums)?;
@@ -301,7 +400,10 @@ fn assemble(upload: &Upload, named: Vec<CompletedPart>, given: &Values) -> S3Res
         segments: chosen.iter().flat_map(|part| part.segments.clone()).collect(),
         part_sizes: chosen.iter().map(|part| part.size_bytes).collect(),
         attributes: upload.attributes.clone(),
-        checksums: Checksums { values: [(upload.algorithm, sum)].into(), composite: upload.composite },
+        checksums: Checksums {
+            values: [(upload.algorithm, sum)].into(),
+            composite: upload.composite,
+        },
         tags: upload.tags.clone(),
     })
 }
@@ -313,7 +415,14 @@ mod tests {
     #[test]
     fn copy_ranges_lie_inside_their_source() {
         assert_eq!(copy_range("bytes=0-9", 10).unwrap(), 0..10);
-        for range in ["bytes=0-10", "bytes=5-4", "bytes=-5", "bytes=5-", "0-5", "bytes=a-b"] {
+        for range in [
+            "bytes=0-10",
+            "bytes=5-4",
+            "bytes=-5",
+            "bytes=5-",
+            "0-5",
+            "bytes=a-b",
+        ] {
             assert!(copy_range(range, 10).is_err(), "{range}");
         }
     }

@@ -1,22 +1,21 @@
 //! Writing, copying, tagging and deleting objects.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use s3s::dto::{
-    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, DeleteObjectInput, DeleteObjectOutput,
-    DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag, ETagCondition, Error as DeleteError,
-    MetadataDirective, PutObjectInput, PutObjectOutput, ServerSideEncryption, Tag, TaggingDirective,
-    Timestamp as WireTimestamp, TimestampFormat,
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag, ETagCondition, MetadataDirective,
+    PutObjectInput, PutObjectOutput, ServerSideEncryption, Tag, TaggingDirective, Timestamp as WireTimestamp,
+    TimestampFormat,
 };
-use s3s::{S3Error, S3Request, S3Result, s3_error};
+use s3s::{S3Request, S3Result, s3_error};
 
 use super::admission::percent_decode;
 use super::digest::{Algorithm, Checksums, given_checksums, hex, put_checksums};
-use super::index::{Bucket, Content, NULL_VERSION, Record, Tags, Version, Versioning};
+use super::index::{Bucket, NULL_VERSION, Versioning};
 use super::intake::{self, Announced};
 use super::lifecycle::{expiration_header, to_wire};
+use super::record::{Content, Record, Tags, Version};
 use super::retrieval::Found;
 use super::store::Store;
 
@@ -26,16 +25,26 @@ pub(super) const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 /// The attributes of a new object, by the names that the inputs share.
 macro_rules! attributes {
     ($input:expr) => {
-        $crate::s3::index::Attributes {
+        $crate::s3::record::Attributes {
             content_type: $input.content_type.take(),
-            content_encoding: $input.content_encoding.take().filter(|encoding| !encoding.is_empty()),
+            content_encoding: $input
+                .content_encoding
+                .take()
+                .filter(|encoding| !encoding.is_empty()),
             content_disposition: $input.content_disposition.take(),
             content_language: $input.content_language.take(),
             cache_control: $input.cache_control.take(),
-            expires: $input.expires.take().map(|at| $crate::s3::objects::http_date(&at)).transpose()?,
+            expires: $input
+                .expires
+                .take()
+                .map(|at| $crate::s3::objects::http_date(&at))
+                .transpose()?,
             website_redirect_location: $input.website_redirect_location.take(),
             storage_class: $input.storage_class.take().map(|class| class.as_str().to_owned()),
-            server_side_encryption: $input.server_side_encryption.take().map(|sse| sse.as_str().to_owned()),
+            server_side_encryption: $input
+                .server_side_encryption
+                .take()
+                .map(|sse| sse.as_str().to_owned()),
             kms_key_id: $input.ssekms_key_id.take(),
             metadata: $input.metadata.take().unwrap_or_default().into_iter().collect(),
         }
@@ -45,13 +54,17 @@ pub(super) use attributes;
 
 pub(super) fn http_date(at: &WireTimestamp) -> S3Result<String> {
     let mut text = Vec::new();
-    at.format(TimestampFormat::HttpDate, &mut text).map_err(|error| s3_error!(error, InternalError))?;
+    at.format(TimestampFormat::HttpDate, &mut text)
+        .map_err(|error| s3_error!(error, InternalError))?;
     String::from_utf8(text).map_err(|error| s3_error!(error, InternalError))
 }
 
 /// The tags of `x-amz-tagging`, which is written like a query.
 pub(super) fn parse_tags(header: Option<&str>) -> Tags {
-    let pairs = header.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let pairs = header
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -81,7 +94,12 @@ pub(super) fn check_write(
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
 ) -> S3Result<()> {
-    let failed = || s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold");
+    let failed = || {
+        s3_error!(
+            PreconditionFailed,
+            "At least one of the pre-conditions you specified did not hold"
+        )
+    };
     let content = current.and_then(|version| version.content.as_ref());
     match (content, if_match) {
         (None, Some(_)) => return Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
@@ -139,49 +157,82 @@ impl Store {
                 content.attributes.content_type = Some("binary/octet-stream".to_owned());
             }
             let id = bucket.next_version_id(self);
-            let version = Version { id, modified_at: self.clock.now(), content: Some(content) };
+            let version = Version {
+                id,
+                modified_at: self.clock.now(),
+                content: Some(content),
+            };
             let written = Written {
                 shown_id: bucket.shown_version_id(&version.id),
                 expiration: expiration_header(bucket, key, &version),
                 version: version.clone(),
             };
-            let added = Record::VersionAdded { bucket: bucket_name.to_owned(), key: key.to_owned(), version };
+            let added = Record::VersionAdded {
+                bucket: bucket_name.to_owned(),
+                key: key.to_owned(),
+                version,
+            };
             Ok((std::iter::once(added).chain(also).collect(), written))
         })
     }
 
-    pub(super) async fn put_object(self: &Arc<Self>, request: S3Request<PutObjectInput>) -> S3Result<PutObjectOutput> {
+    pub(super) async fn put_object(
+        self: &Arc<Self>,
+        request: S3Request<PutObjectInput>,
+    ) -> S3Result<PutObjectOutput> {
         let announced = Announced::new(&request);
         let mut input = request.input;
         if input.sse_customer_algorithm.is_some() || input.write_offset_bytes.is_some() {
             return Err(s3_error!(NotImplemented));
         }
-        if input.content_length.is_some_and(|length| length > wire_size(MAX_PUT_BYTES)) {
-            return Err(s3_error!(EntityTooLarge, "Your proposed upload exceeds the maximum allowed size"));
+        if input
+            .content_length
+            .is_some_and(|length| length > wire_size(MAX_PUT_BYTES))
+        {
+            return Err(s3_error!(
+                EntityTooLarge,
+                "Your proposed upload exceeds the maximum allowed size"
+            ));
         }
         let (if_match, if_none_match) = (input.if_match.take(), input.if_none_match.take());
         // Once before the body, to save its way, and again when the version is added.
         self.look(|index| {
-            check_write(index.existing(&input.bucket)?.latest(&input.key), if_match.as_ref(), if_none_match.as_ref())
+            check_write(
+                index.existing(&input.bucket)?.latest(&input.key),
+                if_match.as_ref(),
+                if_none_match.as_ref(),
+            )
         })?;
         let attributes = attributes!(input);
         let tags = parse_tags(input.tagging.as_deref());
-        let named = input.checksum_algorithm.take().map(|name| Algorithm::parse(name.as_str())).transpose()?;
+        let named = input
+            .checksum_algorithm
+            .take()
+            .map(|name| Algorithm::parse(name.as_str()))
+            .transpose()?;
         let given = given_checksums!(input);
-        let received = announced.receive(self, input.body.take(), given, input.content_md5.take(), named).await?;
+        let received = announced
+            .receive(self, input.body.take(), given, input.content_md5.take(), named)
+            .await?;
         let content = Content {
             size_bytes: received.size_bytes,
             etag: hex(&received.digests.md5),
             segments: received.segments,
             part_sizes: Vec::new(),
             attributes,
-            checksums: Checksums { values: received.digests.values, composite: false },
+            checksums: Checksums {
+                values: received.digests.values,
+                composite: false,
+            },
             tags,
         };
         let (if_match, if_none_match) = (if_match.as_ref(), if_none_match.as_ref());
-        let written =
-            self.add_version(&input.bucket, &input.key, if_match, if_none_match, |_| Ok((content, None)))?;
-        let Some(content) = &written.version.content else { return Err(s3_error!(InternalError)) };
+        let written = self.add_version(&input.bucket, &input.key, if_match, if_none_match, |_| {
+            Ok((content, None))
+        })?;
+        let Some(content) = &written.version.content else {
+            return Err(s3_error!(InternalError));
+        };
         let mut output = PutObjectOutput {
             e_tag: Some(ETag::Strong(content.etag.clone())),
             checksum_type: Some("FULL_OBJECT".to_owned().into()),
@@ -198,12 +249,19 @@ impl Store {
     /// The object that a copy reads.
     pub(super) fn copy_source(&self, source: &CopySource) -> S3Result<Found> {
         match source {
-            CopySource::Bucket { bucket, key, version_id } => self.find(bucket, key, version_id.as_deref()),
+            CopySource::Bucket {
+                bucket,
+                key,
+                version_id,
+            } => self.find(bucket, key, version_id.as_deref()),
             CopySource::AccessPoint { .. } | CopySource::Outpost { .. } => Err(s3_error!(NotImplemented)),
         }
     }
 
-    pub(super) async fn copy_object(self: &Arc<Self>, mut input: CopyObjectInput) -> S3Result<CopyObjectOutput> {
+    pub(super) async fn copy_object(
+        self: &Arc<Self>,
+        mut input: CopyObjectInput,
+    ) -> S3Result<CopyObjectOutput> {
         let source = self.copy_source(&input.copy_source)?;
         let content = source.content()?;
         source.check_copy(
@@ -244,10 +302,16 @@ impl Store {
             kept
         };
         let tags = match input.tagging_directive.take() {
-            Some(directive) if directive.as_str() == TaggingDirective::REPLACE => parse_tags(input.tagging.as_deref()),
+            Some(directive) if directive.as_str() == TaggingDirective::REPLACE => {
+                parse_tags(input.tagging.as_deref())
+            }
             _ => content.tags.clone(),
         };
-        let algorithm = input.checksum_algorithm.take().map(|name| Algorithm::parse(name.as_str())).transpose()?;
+        let algorithm = input
+            .checksum_algorithm
+            .take()
+            .map(|name| Algorithm::parse(name.as_str()))
+            .transpose()?;
         let algorithm = algorithm.or_else(|| content.checksums.values.keys().next().copied());
         let algorithm = algorithm.unwrap_or(Algorithm::Crc64nvme);
         // A copy is one piece, whatever its source was made of: it shares the bytes, not the checksums of parts.
@@ -256,12 +320,28 @@ impl Store {
             (content.etag.clone(), content.checksums.clone())
         } else {
             let digests = intake::digest(content.segments.clone(), [algorithm]).await?;
-            (hex(&digests.md5), Checksums { values: digests.values, composite: false })
+            (
+                hex(&digests.md5),
+                Checksums {
+                    values: digests.values,
+                    composite: false,
+                },
+            )
         };
         let (size_bytes, segments) = (content.size_bytes, content.segments.clone());
-        let copy = Content { size_bytes, etag, segments, part_sizes: Vec::new(), attributes, checksums, tags };
+        let copy = Content {
+            size_bytes,
+            etag,
+            segments,
+            part_sizes: Vec::new(),
+            attributes,
+            checksums,
+            tags,
+        };
         let written = self.add_version(&input.bucket, &input.key, None, None, |_| Ok((copy, None)))?;
-        let Some(content) = &written.version.content else { return Err(s3_error!(InternalError)) };
+        let Some(content) = &written.version.content else {
+            return Err(s3_error!(InternalError));
+        };
         let mut result = CopyObjectResult {
             e_tag: Some(ETag::Strong(content.etag.clone())),
             last_modified: Some(to_wire(written.version.modified_at)),
@@ -280,91 +360,6 @@ impl Store {
         })
     }
 
-    pub(super) fn delete_object(&self, input: &DeleteObjectInput) -> S3Result<DeleteObjectOutput> {
-        self.change(|index| {
-            let bucket = index.existing(&input.bucket)?;
-            if input.if_match.is_some() {
-                check_write(bucket.latest(&input.key), input.if_match.as_ref(), None)?;
-            }
-            let (record, deleted) =
-                self.deletion(&input.bucket, bucket, &input.key, input.version_id.as_deref());
-            let marker = deleted.delete_marker;
-            let version_id = deleted.delete_marker_version_id.or(deleted.version_id);
-            let output = DeleteObjectOutput { delete_marker: marker, version_id, ..DeleteObjectOutput::default() };
-            Ok((record.into_iter().collect(), output))
-        })
-    }
-
-    pub(super) fn delete_objects(&self, input: &DeleteObjectsInput) -> S3Result<DeleteObjectsOutput> {
-        if input.delete.objects.len() > 1000 {
-            return Err(s3_error!(MalformedXML));
-        }
-        self.change(|index| {
-            let bucket = index.existing(&input.bucket)?;
-            let mut records = BTreeMap::new();
-            let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-            for object in &input.delete.objects {
-                let condition = object.e_tag.clone().map(ETagCondition::ETag);
-                if condition.is_some()
-                    && let Err(error) = check_write(bucket.latest(&object.key), condition.as_ref(), None)
-                {
-                    errors.push(delete_error(&error, &object.key, object.version_id.clone()));
-                    continue;
-                }
-                let version_id = object.version_id.as_deref();
-                let (record, answer) = self.deletion(&input.bucket, bucket, &object.key, version_id);
-                if let Some(record) = record {
-                    // A key that is named twice is deleted once.
-                    records.entry((object.key.clone(), object.version_id.clone())).or_insert(record);
-                }
-                deleted.push(answer);
-            }
-            if input.delete.quiet == Some(true) {
-                deleted.clear();
-            }
-            let output = DeleteObjectsOutput {
-                deleted: Some(deleted),
-                errors: Some(errors),
-                ..DeleteObjectsOutput::default()
-            };
-            Ok((records.into_values().collect(), output))
-        })
-    }
-
-    /// What deleting a key, or one version of it, does, and what the answer says.
-    fn deletion(
-        &self,
-        bucket_name: &str,
-        bucket: &Bucket,
-        key: &str,
-        version_id: Option<&str>,
-    ) -> (Option<Record>, DeletedObject) {
-        let owned = || (bucket_name.to_owned(), key.to_owned());
-        let removal = |id: &str| {
-            let (bucket, key) = owned();
-            Record::VersionRemoved { bucket, key, version_id: id.to_owned() }
-        };
-        let mut deleted = DeletedObject { key: Some(key.to_owned()), ..DeletedObject::default() };
-        if let Some(id) = version_id {
-            let found = bucket.objects.get(key).and_then(|versions| versions.iter().find(|version| version.id == id));
-            deleted.version_id = Some(id.to_owned());
-            if found.is_some_and(|version| version.content.is_none()) {
-                deleted.delete_marker = Some(true);
-                deleted.delete_marker_version_id = Some(id.to_owned());
-            }
-            return (found.map(|_| removal(id)), deleted);
-        }
-        if bucket.versioning.is_none() {
-            return (bucket.latest(key).map(|version| removal(&version.id)), deleted);
-        }
-        let id = bucket.next_version_id(self);
-        deleted.delete_marker = Some(true);
-        deleted.delete_marker_version_id = Some(id.clone());
-        let version = Version { id, modified_at: self.clock.now(), content: None };
-        let (bucket, key) = owned();
-        (Some(Record::VersionAdded { bucket, key, version }), deleted)
-    }
-
     /// Replaces the tags of an object. Returns its version id as shown.
     pub(super) fn put_tags(
         &self,
@@ -374,25 +369,22 @@ impl Store {
         tags: Vec<Tag>,
     ) -> S3Result<Option<String>> {
         let pairs = tags.into_iter().map(|tag| Some((tag.key?, tag.value?)));
-        let tags: Tags = pairs.collect::<Option<_>>().ok_or_else(|| s3_error!(MalformedXML))?;
+        let tags: Tags = pairs
+            .collect::<Option<_>>()
+            .ok_or_else(|| s3_error!(MalformedXML))?;
         let found = self.find(bucket_name, key, version_id)?;
         self.change(|index| {
             let versions = index.existing(bucket_name)?.objects.get(key);
             let version = versions.and_then(|versions| versions.iter().find(|v| v.id == found.version.id));
             let version_id = version.ok_or_else(|| s3_error!(NoSuchKey))?.id.clone();
-            let record =
-                Record::TagsPut { bucket: bucket_name.to_owned(), key: key.to_owned(), version_id, tags };
+            let record = Record::TagsPut {
+                bucket: bucket_name.to_owned(),
+                key: key.to_owned(),
+                version_id,
+                tags,
+            };
             Ok((vec![record], found.shown_id))
         })
-    }
-}
-
-fn delete_error(error: &S3Error, key: &str, version_id: Option<String>) -> DeleteError {
-    DeleteError {
-        code: Some(error.code().as_str().to_owned()),
-        key: Some(key.to_owned()),
-        message: error.message().map(str::to_owned),
-        version_id,
     }
 }
 

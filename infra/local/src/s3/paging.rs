@@ -68,11 +68,24 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    pub(super) fn new(prefix: Option<String>, delimiter: Option<String>, limit: Option<i32>) -> S3Result<Self> {
-        let limit = usize::try_from(limit.unwrap_or(1000))
-            .map_err(|_| s3_error!(InvalidArgument, "Argument max-keys must be an integer between 0 and 2147483647"))?;
+    pub(super) fn new(
+        prefix: Option<String>,
+        delimiter: Option<String>,
+        limit: Option<i32>,
+    ) -> S3Result<Self> {
+        let limit = usize::try_from(limit.unwrap_or(1000)).map_err(|_| {
+            s3_error!(
+                InvalidArgument,
+                "Argument max-keys must be an integer between 0 and 2147483647"
+            )
+        })?;
         let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty());
-        Ok(Self { prefix: prefix.unwrap_or_default(), delimiter, after: None, limit: limit.min(1000) })
+        Ok(Self {
+            prefix: prefix.unwrap_or_default(),
+            delimiter,
+            after: None,
+            limit: limit.min(1000),
+        })
     }
 }
 
@@ -88,14 +101,23 @@ pub(super) struct Page<T> {
 ///
 /// Keys that share the text up to the delimiter are listed once, as a common prefix.
 pub(super) fn page<'a, T>(ask: &Ask, sorted: impl Iterator<Item = (&'a str, T)>) -> Page<T> {
-    let mut page = Page { items: Vec::new(), prefixes: Vec::<String>::new(), next: None };
+    let mut page = Page {
+        items: Vec::new(),
+        prefixes: Vec::<String>::new(),
+        next: None,
+    };
     let mut last = None;
     for (key, item) in sorted {
-        let Some(rest) = key.strip_prefix(ask.prefix.as_str()) else { break };
+        let Some(rest) = key.strip_prefix(ask.prefix.as_str()) else {
+            break;
+        };
         if ask.after.as_ref().is_some_and(|after| after.has_passed(key)) {
             continue;
         }
-        let cut = ask.delimiter.as_deref().and_then(|delimiter| rest.split_once(delimiter));
+        let cut = ask
+            .delimiter
+            .as_deref()
+            .and_then(|delimiter| rest.split_once(delimiter));
         let common = cut.zip(ask.delimiter.as_deref());
         let common = common.map(|((head, _), delimiter)| format!("{}{head}{delimiter}", ask.prefix));
         if common.is_some() && common.as_ref() == page.prefixes.last() {
@@ -121,7 +143,11 @@ pub(super) fn page<'a, T>(ask: &Ask, sorted: impl Iterator<Item = (&'a str, T)>)
 
 /// A key as a listing shows it: percent-encoded when the client asked for `encoding-type=url`.
 pub(super) fn shown(text: &str, encoded: bool) -> String {
-    if encoded { percent_encode(text, true) } else { text.to_owned() }
+    if encoded {
+        percent_encode(text, true)
+    } else {
+        text.to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -142,7 +168,12 @@ mod tests {
         let mut seen = Vec::new();
         loop {
             let page = list(Some("/"), after, 1);
-            seen.extend(page.items.iter().map(|key| (*key).to_owned()).chain(page.prefixes));
+            seen.extend(
+                page.items
+                    .iter()
+                    .map(|key| (*key).to_owned())
+                    .chain(page.prefixes),
+            );
             after = match page.next {
                 Some(next) => Some(After::from_token(&next.token()).unwrap()),
                 None => break,

@@ -13,10 +13,10 @@ use s3s::{S3Error, S3Result, s3_error};
 
 use super::blob;
 use super::digest::{Checksums, put_checksums};
-use super::index::{Content, Version};
 use super::lifecycle::{expiration_header, to_wire};
-use super::refusal::refusal;
 use super::objects::{etag_matches, marker_headers, sse, wire_size};
+use super::record::{Content, Version};
+use super::refusal::refusal;
 use super::store::Store;
 
 /// A version that was asked for.
@@ -57,7 +57,8 @@ macro_rules! conditions {
 /// What the answers to `GetObject` and `HeadObject` share.
 macro_rules! describe {
     ($output:ty, $found:expr, $content:expr, $extent:expr, $ask:expr) => {{
-        let (found, content, extent, ask): (&Found, &Content, &Extent, &Ask) = ($found, $content, $extent, $ask);
+        let (found, content, extent, ask): (&Found, &Content, &Extent, &Ask) =
+            ($found, $content, $extent, $ask);
         let attributes = &content.attributes;
         let expires = attributes.expires.as_deref();
         let mut output = <$output>::default();
@@ -91,7 +92,11 @@ macro_rules! describe {
 
 /// `FULL_OBJECT` or `COMPOSITE`.
 pub(super) fn checksum_type(checksums: &Checksums) -> ChecksumType {
-    let name = if checksums.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
+    let name = if checksums.composite {
+        ChecksumType::COMPOSITE
+    } else {
+        ChecksumType::FULL_OBJECT
+    };
     ChecksumType::from(name.to_owned())
 }
 
@@ -131,7 +136,11 @@ impl Found {
             Some(condition) => !etag_matches(condition, etag),
             None => if_modified_since.is_none_or(|at| self.is_modified_after(at)),
         };
-        if is_new { Ok(()) } else { Err(self.not_modified(etag)) }
+        if is_new {
+            Ok(())
+        } else {
+            Err(self.not_modified(etag))
+        }
     }
 
     fn not_modified(&self, etag: &str) -> S3Error {
@@ -161,29 +170,48 @@ impl Found {
         let parts_count = i32::try_from(content.part_sizes.len()).unwrap_or(i32::MAX);
         let shown = |bytes: &Range<u64>| format!("bytes {}-{}/{size_bytes}", bytes.start, bytes.end - 1);
         match (ask.part_number, ask.range) {
-            (Some(_), Some(_)) => Err(s3_error!(InvalidRequest, "Cannot specify both Range header and partNumber")),
-            (Some(1), None) if content.part_sizes.is_empty() => {
-                Ok(Extent { bytes: 0..size_bytes, content_range: None, parts_count: None })
-            }
+            (Some(_), Some(_)) => Err(s3_error!(
+                InvalidRequest,
+                "Cannot specify both Range header and partNumber"
+            )),
+            (Some(1), None) if content.part_sizes.is_empty() => Ok(Extent {
+                bytes: 0..size_bytes,
+                content_range: None,
+                parts_count: None,
+            }),
             (Some(number), None) => {
                 let missing = || {
                     let text = "The requested partnumber is not satisfiable";
                     refusal("InvalidPartNumber", StatusCode::RANGE_NOT_SATISFIABLE, text)
                 };
-                let before = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+                let before = usize::try_from(number)
+                    .ok()
+                    .and_then(|number| number.checked_sub(1));
                 let before = before.ok_or_else(missing)?;
                 let part_bytes = content.part_sizes.get(before).ok_or_else(missing)?;
                 let start: u64 = content.part_sizes.iter().take(before).sum();
                 let bytes = start..start + part_bytes;
                 let content_range = (*part_bytes > 0).then(|| shown(&bytes));
-                Ok(Extent { bytes, content_range, parts_count: Some(parts_count) })
+                Ok(Extent {
+                    bytes,
+                    content_range,
+                    parts_count: Some(parts_count),
+                })
             }
             (None, Some(range)) => {
                 let bytes = range.check(size_bytes)?;
                 let content_range = Some(shown(&bytes));
-                Ok(Extent { bytes, content_range, parts_count: None })
+                Ok(Extent {
+                    bytes,
+                    content_range,
+                    parts_count: None,
+                })
             }
-            (None, None) => Ok(Extent { bytes: 0..size_bytes, content_range: None, parts_count: None }),
+            (None, None) => Ok(Extent {
+                bytes: 0..size_bytes,
+                content_range: None,
+                parts_count: None,
+            }),
         }
     }
 }
@@ -194,10 +222,13 @@ impl Store {
         self.look(|index| {
             let bucket = index.existing(bucket_name)?;
             let version = match version_id {
-                None => bucket.latest(key).ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))?,
+                None => bucket
+                    .latest(key)
+                    .ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))?,
                 Some(id) => {
                     let versions = bucket.objects.get(key);
-                    let found = versions.and_then(|versions| versions.iter().find(|version| version.id == id));
+                    let found =
+                        versions.and_then(|versions| versions.iter().find(|version| version.id == id));
                     found.ok_or_else(|| s3_error!(NoSuchVersion, "The specified version does not exist."))?
                 }
             };
@@ -205,14 +236,23 @@ impl Store {
             if version.content.is_none() {
                 let mut error = match version_id {
                     None => s3_error!(NoSuchKey, "The specified key does not exist."),
-                    Some(_) => s3_error!(MethodNotAllowed, "The specified method is not allowed against this resource."),
+                    Some(_) => s3_error!(
+                        MethodNotAllowed,
+                        "The specified method is not allowed against this resource."
+                    ),
                 };
                 error.set_headers(marker_headers(shown_id.as_deref()));
                 return Err(error);
             }
             let is_latest = bucket.latest(key).is_some_and(|latest| latest.id == version.id);
-            let expiration = is_latest.then(|| expiration_header(bucket, key, version)).flatten();
-            Ok(Found { version: Arc::clone(version), shown_id, expiration })
+            let expiration = is_latest
+                .then(|| expiration_header(bucket, key, version))
+                .flatten();
+            Ok(Found {
+                version: Arc::clone(version),
+                shown_id,
+                expiration,
+            })
         })
     }
 
@@ -220,13 +260,21 @@ impl Store {
         let found = self.find(&input.bucket, &input.key, input.version_id.as_deref())?;
         conditions!(found, input)?;
         let with_checksums = wants_checksums(input.checksum_mode.as_ref());
-        let ask = Ask { range: input.range, part_number: input.part_number, with_checksums };
+        let ask = Ask {
+            range: input.range,
+            part_number: input.part_number,
+            with_checksums,
+        };
         let extent = found.extent(&ask)?;
         let content = found.content()?;
         let mut output = describe!(GetObjectOutput, &found, content, &extent, &ask);
         output.tag_count = i32::try_from(content.tags.len()).ok().filter(|count| *count > 0);
         let segments = blob::cut(&content.segments, extent.bytes);
-        output.body = Some(blob::read(segments).await.map_err(|error| s3_error!(error, InternalError))?);
+        output.body = Some(
+            blob::read(segments)
+                .await
+                .map_err(|error| s3_error!(error, InternalError))?,
+        );
         Ok(output)
     }
 
@@ -234,9 +282,19 @@ impl Store {
         let found = self.find(&input.bucket, &input.key, input.version_id.as_deref())?;
         conditions!(found, input)?;
         let with_checksums = wants_checksums(input.checksum_mode.as_ref());
-        let ask = Ask { range: input.range, part_number: input.part_number, with_checksums };
+        let ask = Ask {
+            range: input.range,
+            part_number: input.part_number,
+            with_checksums,
+        };
         let extent = found.extent(&ask)?;
-        Ok(describe!(HeadObjectOutput, &found, found.content()?, &extent, &ask))
+        Ok(describe!(
+            HeadObjectOutput,
+            &found,
+            found.content()?,
+            &extent,
+            &ask
+        ))
     }
 
     pub(super) fn get_object_attributes(
@@ -245,11 +303,18 @@ impl Store {
     ) -> S3Result<GetObjectAttributesOutput> {
         let found = self.find(&input.bucket, &input.key, input.version_id.as_deref())?;
         let content = found.content()?;
-        let asked = |name: &str| input.object_attributes.iter().any(|attribute| attribute.as_str() == name);
+        let asked = |name: &str| {
+            input
+                .object_attributes
+                .iter()
+                .any(|attribute| attribute.as_str() == name)
+        };
         let mut checksum = Checksum::default();
         put_checksums!(checksum, &content.checksums.values);
         checksum.checksum_type = Some(checksum_type(&content.checksums));
-        let parts_count = i32::try_from(content.part_sizes.len()).ok().filter(|count| *count > 0);
+        let parts_count = i32::try_from(content.part_sizes.len())
+            .ok()
+            .filter(|count| *count > 0);
         let parts = parts_count.map(|count| GetObjectAttributesParts {
             total_parts_count: Some(count),
             ..GetObjectAttributesParts::default()

@@ -4,7 +4,8 @@ use s3s::dto::{BucketVersioningStatus, ServerSideEncryptionConfiguration, Versio
 use s3s::xml::{DeError, Deserialize, Deserializer, Serialize, Serializer};
 use s3s::{S3Error, S3Result, s3_error};
 
-use super::index::{Bucket, Record, Setting, Versioning};
+use super::index::{Bucket, Versioning};
+use super::record::{Record, Setting};
 use super::store::Store;
 
 /// Reads a stored document.
@@ -27,7 +28,9 @@ pub(super) fn parse_versioning(document: &str) -> Result<Option<Versioning>, DeE
 
 fn format<T: Serialize>(value: &T) -> S3Result<String> {
     let mut document = Vec::new();
-    value.serialize(&mut Serializer::new(&mut document)).map_err(|error| s3_error!(error, InternalError))?;
+    value
+        .serialize(&mut Serializer::new(&mut document))
+        .map_err(|error| s3_error!(error, InternalError))?;
     String::from_utf8(document).map_err(|error| s3_error!(error, InternalError))
 }
 
@@ -45,7 +48,14 @@ impl Store {
     pub(super) fn put_document(&self, bucket: &str, setting: Setting, document: String) -> S3Result<()> {
         self.change(|index| {
             index.existing(bucket)?;
-            Ok((vec![Record::SettingPut { bucket: bucket.to_owned(), setting, document }], ()))
+            Ok((
+                vec![Record::SettingPut {
+                    bucket: bucket.to_owned(),
+                    setting,
+                    document,
+                }],
+                (),
+            ))
         })
     }
 
@@ -66,7 +76,10 @@ impl Store {
     pub(super) fn delete_setting(&self, bucket: &str, setting: Setting) -> S3Result<()> {
         self.change(|index| {
             let present = index.existing(bucket)?.settings.contains_key(&setting);
-            let record = || Record::SettingDeleted { bucket: bucket.to_owned(), setting };
+            let record = || Record::SettingDeleted {
+                bucket: bucket.to_owned(),
+                setting,
+            };
             Ok((present.then(record).into_iter().collect(), ()))
         })
     }
@@ -78,12 +91,20 @@ impl Bucket {
     /// S3 encrypts every object with SSE-S3 unless the bucket says otherwise.
     pub(super) fn default_encryption(&self) -> S3Result<(String, Option<String>)> {
         let standard = || ("AES256".to_owned(), None);
-        let Some(document) = self.settings.get(&Setting::Encryption) else { return Ok(standard()) };
+        let Some(document) = self.settings.get(&Setting::Encryption) else {
+            return Ok(standard());
+        };
         let parsed: ServerSideEncryptionConfiguration =
             parse(document).map_err(|error| s3_error!(error, InternalError))?;
-        let default = parsed.rules.into_iter().find_map(|rule| rule.apply_server_side_encryption_by_default);
+        let default = parsed
+            .rules
+            .into_iter()
+            .find_map(|rule| rule.apply_server_side_encryption_by_default);
         Ok(default.map_or_else(standard, |default| {
-            (default.sse_algorithm.as_str().to_owned(), default.kms_master_key_id)
+            (
+                default.sse_algorithm.as_str().to_owned(),
+                default.kms_master_key_id,
+            )
         }))
     }
 }

@@ -11,8 +11,9 @@ use s3s::{S3Result, s3_error};
 
 use super::S3EngineError;
 use super::blob::BlobStore;
-use super::index::{Binding, Bucket, FORMAT, Index, Record, Upload, Version};
+use super::index::{Binding, Bucket, FORMAT, Index};
 use super::journal::{Journal, JournalError};
+use super::record::{Record, Upload, Version};
 use crate::clock::EngineClock;
 
 /// How many superseded records a journal may carry before an opening rewrites it.
@@ -41,11 +42,16 @@ impl Drop for Store {
 impl Store {
     /// Opens or creates the store below `root`; blocking.
     pub(super) fn open(root: &Path, clock: EngineClock) -> Result<Self, S3EngineError> {
-        let unreadable = |error| S3EngineError::Io { path: root.to_owned(), error };
+        let unreadable = |error| S3EngineError::Io {
+            path: root.to_owned(),
+            error,
+        };
         fs::create_dir_all(root).map_err(unreadable)?;
         let lock = File::create(root.join("lock")).map_err(unreadable)?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => S3EngineError::InUse { path: root.to_owned() },
+            TryLockError::WouldBlock => S3EngineError::InUse {
+                path: root.to_owned(),
+            },
             TryLockError::Error(error) => unreadable(error),
         })?;
         let path = root.join("index.journal");
@@ -59,10 +65,23 @@ impl Store {
         }
         .map_err(unreadable)?;
         let generation = index.generation + 1;
-        journal.append(&[Record::Opened { format: FORMAT, generation }]).map_err(unreadable)?;
+        journal
+            .append(&[Record::Opened {
+                format: FORMAT,
+                generation,
+            }])
+            .map_err(unreadable)?;
         index.generation = generation;
         blobs.own_files(generation);
-        Ok(Self { blobs, clock, state: Mutex::new(State { index, journal, lock: Some(lock) }) })
+        Ok(Self {
+            blobs,
+            clock,
+            state: Mutex::new(State {
+                index,
+                journal,
+                lock: Some(lock),
+            }),
+        })
     }
 
     /// Lets the folder go. Later changes are refused.
@@ -92,9 +111,15 @@ impl Store {
         if state.lock.is_none() {
             return Err(s3_error!(ServiceUnavailable, "the store is closed"));
         }
-        state.journal.append(&records).map_err(|error| s3_error!(error, InternalError))?;
+        state
+            .journal
+            .append(&records)
+            .map_err(|error| s3_error!(error, InternalError))?;
         for record in records {
-            state.index.apply(record).map_err(|error| s3_error!(error, InternalError))?;
+            state
+                .index
+                .apply(record)
+                .map_err(|error| s3_error!(error, InternalError))?;
         }
         let removed = std::mem::take(&mut state.index.removed);
         drop(state);
@@ -109,17 +134,26 @@ fn replay(path: &Path, blobs: &BlobStore) -> Result<(Index, usize, u64), S3Engin
     let mut index = Index::default();
     let mut binding = Binding::default();
     let mut count = 0;
-    let damaged = |line, reason: String| S3EngineError::Damaged { path: path.to_owned(), line, reason };
+    let damaged = |line, reason: String| S3EngineError::Damaged {
+        path: path.to_owned(),
+        line,
+        reason,
+    };
     let read = Journal::read::<ReplayError>(path, |line, records| {
         for mut record in records {
             count += 1;
             binding.bind(&mut record, blobs);
-            index.apply(record).map_err(|error| ReplayError::Record(line, error.to_string()))?;
+            index
+                .apply(record)
+                .map_err(|error| ReplayError::Record(line, error.to_string()))?;
         }
         Ok(())
     });
     let size_bytes = read.map_err(|error| match error {
-        ReplayError::Journal(JournalError::Io(error)) => S3EngineError::Io { path: path.to_owned(), error },
+        ReplayError::Journal(JournalError::Io(error)) => S3EngineError::Io {
+            path: path.to_owned(),
+            error,
+        },
         ReplayError::Journal(JournalError::Damaged(line)) => {
             damaged(line, "it does not match its checksum".to_owned())
         }
@@ -139,12 +173,18 @@ enum ReplayError {
 
 /// Every stretch that the index refers to must be there; every file that it does not refer to goes.
 fn check_files(index: &Index, blobs: &BlobStore, root: &Path) -> Result<(), S3EngineError> {
-    let unreadable = |error| S3EngineError::Io { path: root.to_owned(), error };
+    let unreadable = |error| S3EngineError::Io {
+        path: root.to_owned(),
+        error,
+    };
     let sizes: HashMap<String, u64> = blobs.files().map_err(unreadable)?.into_iter().collect();
     let mut orphans = sizes.clone();
     for segment in index.segments() {
         let id = segment.blob.id();
-        if sizes.get(id).is_none_or(|size_bytes| segment.start + segment.size_bytes > *size_bytes) {
+        if sizes
+            .get(id)
+            .is_none_or(|size_bytes| segment.start + segment.size_bytes > *size_bytes)
+        {
             let path = segment.blob.path().map_err(unreadable)?.to_owned();
             return Err(S3EngineError::MissingBytes { path });
         }
@@ -159,7 +199,9 @@ fn check_files(index: &Index, blobs: &BlobStore, root: &Path) -> Result<(), S3En
 /// Looking things up, with the errors of the S3 API.
 impl Index {
     pub(super) fn existing(&self, bucket: &str) -> S3Result<&Bucket> {
-        self.buckets.get(bucket).ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+        self.buckets
+            .get(bucket)
+            .ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
     }
 }
 

@@ -1,1 +1,43 @@
 //! DynamoDB, S3, SQS and SES behind types of the domain.
+//!
+//! The only crate, besides the embedded engines, that knows the AWS SDK; none of its types shows
+//! in the public face. What is stored has the domain's shapes; keys are built in one place
+//! (`keys`), conditions and updates in one form (`expression`).
+
+mod access;
+mod actions;
+mod archives;
+mod chunks;
+mod connect;
+mod contact_lists;
+mod contacts;
+mod documents;
+mod error;
+mod expression;
+mod idempotency;
+mod items;
+mod keys;
+mod mailer;
+mod mails;
+mod objects;
+mod open_work;
+mod purges;
+mod queues;
+mod table;
+
+pub use access::{AccessChange, AccessOutcome};
+pub use actions::{CreateActionOutcome, PlannedChunk};
+pub use archives::CompletedExport;
+pub use chunks::{ItemOutcome, TakeOutcome, TakenItem};
+pub use connect::{Cloud, CloudSettings, ConnectOptions, SettingError};
+pub use contact_lists::{ContactPage, ContactQuery, CursorError, ScanPage};
+pub use contacts::{CreateOutcome, PastAction, UpdateOutcome};
+pub use documents::DocumentOutcome;
+pub use error::CloudError;
+pub use idempotency::{IdempotencyClaim, Replay};
+pub use mailer::{Envelope, MailOutcome};
+pub use mails::TakenMail;
+pub use objects::{ArchiveUpload, ObjectBytes, PartReceipt, SignedUpload, StoreOutcome, UploadedObject};
+pub use open_work::{OpenWork, SHARDS};
+pub use purges::Purge;
+pub use table::ListPage;

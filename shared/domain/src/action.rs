@@ -99,7 +99,10 @@ pub struct Counts {
 impl Counts {
     /// All that ended.
     pub fn ended(self) -> u64 {
-        self.done.saturating_add(self.failed).saturating_add(self.skipped).saturating_add(self.stopped)
+        self.done
+            .saturating_add(self.failed)
+            .saturating_add(self.skipped)
+            .saturating_add(self.stopped)
     }
 
     /// These and those.
@@ -215,7 +218,9 @@ impl Action {
             Phase::Retrying if self.sweep_chunk < self.chunks_planned => {
                 PlannerStep::RetryChunk(self.sweep_chunk)
             }
-            Phase::Stopping if self.sweep_chunk < self.chunks_planned => PlannerStep::StopChunk(self.sweep_chunk),
+            Phase::Stopping if self.sweep_chunk < self.chunks_planned => {
+                PlannerStep::StopChunk(self.sweep_chunk)
+            }
             Phase::Planning | Phase::Retrying | Phase::Stopping => PlannerStep::Settle,
             Phase::Waiting => PlannerStep::Nothing,
         }
@@ -319,7 +324,10 @@ impl Selection {
             return Err(FieldErrors::one(POINTER, "must name at least one contact"));
         }
         if ids.len() > MAX_SELECTED_IDS {
-            return Err(FieldErrors::one(POINTER, format!("must name at most {MAX_SELECTED_IDS} contacts")));
+            return Err(FieldErrors::one(
+                POINTER,
+                format!("must name at most {MAX_SELECTED_IDS} contacts"),
+            ));
         }
         let mut errors = FieldErrors::default();
         let mut seen = BTreeSet::new();

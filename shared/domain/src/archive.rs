@@ -121,10 +121,16 @@ mod tests {
         let created_at: Timestamp = "2026-10-20T12:00:00Z".parse().unwrap();
         let archive = archive(created_at);
         let end: Timestamp = "2026-10-30T12:00:00Z".parse().unwrap();
-        assert_eq!(archive.state_at(end - SignedDuration::from_secs(1)), ArchiveState::Ready);
+        assert_eq!(
+            archive.state_at(end - SignedDuration::from_secs(1)),
+            ArchiveState::Ready
+        );
         assert_eq!(archive.state_at(end), ArchiveState::Expired);
         assert_eq!(archive.link_life_at(created_at), Some(MAX_LINK_LIFE));
-        assert_eq!(archive.link_life_at(end - SignedDuration::from_secs(9)), Some(SignedDuration::from_secs(9)));
+        assert_eq!(
+            archive.link_life_at(end - SignedDuration::from_secs(9)),
+            Some(SignedDuration::from_secs(9))
+        );
         assert_eq!(archive.link_life_at(end - SignedDuration::from_millis(900)), None);
         assert_eq!(archive.link_life_at(end), None);
     }

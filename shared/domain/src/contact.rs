@@ -188,25 +188,36 @@ impl ContactDraft {
         let mut errors = FieldErrors::default();
         let last_name = errors.take("/last_name", parse_line(&self.last_name, MAX_NAME_CHARACTERS));
         let mut line = |pointer: &str, text: Option<String>, max: usize| {
-            text.and_then(|text| errors.take(pointer, parse_line(&text, max))).map(Personal::new)
+            text.and_then(|text| errors.take(pointer, parse_line(&text, max)))
+                .map(Personal::new)
         };
         let first_name = line("/first_name", self.first_name, MAX_NAME_CHARACTERS);
         let job_title = line("/job_title", self.job_title, MAX_LINE_CHARACTERS);
-        let email = self.email.and_then(|text| errors.take("/email", Email::parse(&text))).map(Personal::new);
+        let email = self
+            .email
+            .and_then(|text| errors.take("/email", Email::parse(&text)))
+            .map(Personal::new);
         let mut phone = |pointer: &str, text: Option<String>| {
-            text.and_then(|text| errors.take(pointer, parse_phone(&text))).map(Personal::new)
+            text.and_then(|text| errors.take(pointer, parse_phone(&text)))
+                .map(Personal::new)
         };
         let (telephone, mobile) = (phone("/phone", self.phone), phone("/mobile", self.mobile));
-        let address = self.address.map(|address| Personal::new(parse_address(address, &mut errors)));
-        let notes = self.notes.and_then(|text| errors.take("/notes", parse_lines(&text, MAX_NOTES_CHARACTERS)));
+        let address = self
+            .address
+            .map(|address| Personal::new(parse_address(address, &mut errors)));
+        let notes = self
+            .notes
+            .and_then(|text| errors.take("/notes", parse_lines(&text, MAX_NOTES_CHARACTERS)));
         let custom_fields = self.custom_fields.filter(|fields| !fields.is_empty());
         if let Some(fields) = &custom_fields {
             check_custom_fields(fields, &mut errors);
         }
-        let assigned_to =
-            self.assigned_to.and_then(|text| errors.take("/assigned_to", MemberId::parse(text)));
-        let photo_document_id =
-            self.photo_document_id.and_then(|text| errors.take("/photo_document_id", DocumentId::parse(text)));
+        let assigned_to = self
+            .assigned_to
+            .and_then(|text| errors.take("/assigned_to", MemberId::parse(text)));
+        let photo_document_id = self
+            .photo_document_id
+            .and_then(|text| errors.take("/photo_document_id", DocumentId::parse(text)));
         errors.into_result()?;
         let Some(last_name) = last_name else {
             return Err(FieldErrors::one("/last_name", "must not be empty"));
@@ -226,7 +237,10 @@ impl ContactDraft {
             photo_document_id,
         };
         if fields.stored_bytes() > MAX_STORED_BYTES {
-            return Err(FieldErrors::one("", format!("a contact takes at most {MAX_STORED_BYTES} bytes")));
+            return Err(FieldErrors::one(
+                "",
+                format!("a contact takes at most {MAX_STORED_BYTES} bytes"),
+            ));
         }
         Ok(fields)
     }
@@ -235,7 +249,11 @@ impl ContactDraft {
 impl ContactFields {
     /// The sort key of the list by name: folded last name, then first name.
     pub fn name_key(&self) -> String {
-        let first_name = self.first_name.as_ref().map(|name| fold(name.expose())).unwrap_or_default();
+        let first_name = self
+            .first_name
+            .as_ref()
+            .map(|name| fold(name.expose()))
+            .unwrap_or_default();
         format!("{}#{first_name}", fold(self.last_name.expose()))
     }
 
@@ -253,7 +271,10 @@ impl ContactFields {
             last_name: self.last_name.expose().clone(),
             first_name: text(&self.first_name),
             job_title: text(&self.job_title),
-            email: self.email.as_ref().map(|email| email.expose().as_str().to_owned()),
+            email: self
+                .email
+                .as_ref()
+                .map(|email| email.expose().as_str().to_owned()),
             phone: text(&self.phone),
             mobile: text(&self.mobile),
             address: self.address.as_ref().map(|address| address.expose().clone()),
@@ -268,11 +289,16 @@ impl ContactFields {
 
 fn parse_address(address: Address, errors: &mut FieldErrors) -> Address {
     if address.lines.is_empty() || address.lines.len() > MAX_ADDRESS_LINES {
-        errors.push("/address/lines", format!("must hold 1 to {MAX_ADDRESS_LINES} lines"));
+        errors.push(
+            "/address/lines",
+            format!("must hold 1 to {MAX_ADDRESS_LINES} lines"),
+        );
     }
     let mut line = |pointer: &str, text: &str| errors.take(pointer, parse_line(text, MAX_LINE_CHARACTERS));
     let lines = address.lines.iter().enumerate();
-    let lines = lines.filter_map(|(index, text)| line(&format!("/address/lines/{index}"), text)).collect();
+    let lines = lines
+        .filter_map(|(index, text)| line(&format!("/address/lines/{index}"), text))
+        .collect();
     let mut part = |pointer: &str, text: Option<String>| text.and_then(|text| line(pointer, &text));
     Address {
         lines,
@@ -284,7 +310,10 @@ fn parse_address(address: Address, errors: &mut FieldErrors) -> Address {
 
 fn check_custom_fields(fields: &BTreeMap<String, Value>, errors: &mut FieldErrors) {
     if fields.len() > MAX_CUSTOM_FIELDS {
-        errors.push("/custom_fields", format!("must hold at most {MAX_CUSTOM_FIELDS} fields"));
+        errors.push(
+            "/custom_fields",
+            format!("must hold at most {MAX_CUSTOM_FIELDS} fields"),
+        );
     }
     for (name, value) in fields {
         let pointer = format!("/custom_fields/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -308,12 +337,21 @@ mod tests {
     use rstest::rstest;
 
     fn draft() -> ContactDraft {
-        ContactDraft { last_name: "Lefèvre".into(), first_name: Some("Chloé".into()), ..Default::default() }
+        ContactDraft {
+            last_name: "Lefèvre".into(),
+            first_name: Some("Chloé".into()),
+            ..Default::default()
+        }
     }
 
     #[test]
     fn a_name_is_enough() {
-        let fields = ContactDraft { last_name: " Lefèvre ".into(), ..Default::default() }.parse().unwrap();
+        let fields = ContactDraft {
+            last_name: " Lefèvre ".into(),
+            ..Default::default()
+        }
+        .parse()
+        .unwrap();
         assert_eq!(fields.last_name.expose(), "Lefèvre");
         assert_eq!(fields.name_key(), "lefevre#");
     }
@@ -341,7 +379,12 @@ mod tests {
         let fields = ContactDraft {
             email: Some("chloe@example.fr".into()),
             phone: Some("+33 1 23 45 67 89".into()),
-            address: Some(Address { lines: vec!["1 rue A".into()], postal_code: Some("75001".into()), city: None, country: None }),
+            address: Some(Address {
+                lines: vec!["1 rue A".into()],
+                postal_code: Some("75001".into()),
+                city: None,
+                country: None,
+            }),
             notes: Some("two\nlines".into()),
             custom_fields: Some(BTreeMap::from([("shoe size".into(), Value::from(42))])),
             assigned_to: Some("agent".into()),

@@ -109,8 +109,12 @@ impl DocumentDraft {
         if self.size_bytes > MAX_DOCUMENT_BYTES {
             errors.push("/size_bytes", format!("must be at most {MAX_DOCUMENT_BYTES}"));
         }
-        let sha256 = self.sha256.and_then(|text| errors.take("/sha256", Sha256::parse(&text)));
-        let crc32 = self.crc32.and_then(|text| errors.take("/crc32", Crc32::parse(&text)));
+        let sha256 = self
+            .sha256
+            .and_then(|text| errors.take("/sha256", Sha256::parse(&text)));
+        let crc32 = self
+            .crc32
+            .and_then(|text| errors.take("/crc32", Crc32::parse(&text)));
         errors.into_result()?;
         Ok(DocumentFields {
             name: self.name.into(),
@@ -126,7 +130,10 @@ impl DocumentDraft {
 /// `type/subtype` with optional parameters, in the characters of RFC 9110, at most 255 bytes.
 fn is_media_type(text: &str) -> bool {
     let token = |part: &str| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
     };
     let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
     let (kind, subtype) = essence.trim_end().split_once('/').unwrap_or(("", ""));
@@ -154,8 +161,21 @@ mod tests {
 
     #[test]
     fn any_name_is_kept_as_given() {
-        for name in ["../../etc/passwd", "C:\\x", "a\0b", &"é".repeat(150), "\u{202e}fdp.exe", "con.txt", "📄"] {
-            let fields = DocumentDraft { name: name.into(), ..draft() }.parse().unwrap();
+        for name in [
+            "../../etc/passwd",
+            "C:\\x",
+            "a\0b",
+            &"é".repeat(150),
+            "\u{202e}fdp.exe",
+            "con.txt",
+            "📄",
+        ] {
+            let fields = DocumentDraft {
+                name: name.into(),
+                ..draft()
+            }
+            .parse()
+            .unwrap();
             assert_eq!(fields.name.expose(), name);
         }
     }

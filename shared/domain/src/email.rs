@@ -33,7 +33,9 @@ impl Email {
             && !local.ends_with('.')
             && !local.contains("..")
             && local.chars().all(|c| {
-                c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c) || (!c.is_ascii() && c.is_alphanumeric())
+                c.is_ascii_alphanumeric()
+                    || "!#$%&'*+-/=?^_`{|}~.".contains(c)
+                    || (!c.is_ascii() && c.is_alphanumeric())
             });
         let label_fits = |label: &str| {
             !label.is_empty()
@@ -43,7 +45,11 @@ impl Email {
                 && label.chars().all(|c| c == '-' || c.is_alphanumeric())
         };
         let domain_fits = domain.contains('.') && domain.split('.').all(label_fits);
-        if text.len() <= 254 && local_fits && domain_fits { Ok(Self(text.to_owned())) } else { Err(EmailError) }
+        if text.len() <= 254 && local_fits && domain_fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(EmailError)
+        }
     }
 
     /// The address as it was given.

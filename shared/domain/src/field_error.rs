@@ -25,7 +25,10 @@ impl FieldErrors {
 
     /// Notes one more error.
     pub fn push(&mut self, pointer: impl Into<String>, detail: impl fmt::Display) {
-        self.0.push(FieldError { pointer: pointer.into(), detail: detail.to_string() });
+        self.0.push(FieldError {
+            pointer: pointer.into(),
+            detail: detail.to_string(),
+        });
     }
 
     /// Keeps the value, or notes why there is none.

@@ -72,7 +72,9 @@ pub fn rights_of(member: &MemberId, groups: &[Group]) -> BTreeSet<Right> {
 
 /// Whether somebody could still administer the tenant with these groups.
 pub fn has_administrator(groups: &[Group]) -> bool {
-    groups.iter().any(|group| group.rights.contains(&Right::Administration) && !group.member_ids.is_empty())
+    groups
+        .iter()
+        .any(|group| group.rights.contains(&Right::Administration) && !group.member_ids.is_empty())
 }
 
 #[cfg(test)]
@@ -104,7 +106,10 @@ mod tests {
     #[test]
     fn an_empty_group_administers_nothing() {
         assert!(has_administrator(&[group(&[Right::Administration], &["a"])]));
-        assert!(!has_administrator(&[group(&[Right::Administration], &[]), group(&[Right::Dossiers], &["a"])]));
+        assert!(!has_administrator(&[
+            group(&[Right::Administration], &[]),
+            group(&[Right::Dossiers], &["a"])
+        ]));
     }
 
     #[test]

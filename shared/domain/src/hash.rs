@@ -131,11 +131,22 @@ mod tests {
     #[test]
     fn hexadecimal_both_ways() {
         let empty = Sha256::of(b"");
-        assert_eq!(empty.to_string(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            empty.to_string(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         assert_eq!(Sha256::parse(&empty.to_string()), Ok(empty));
         assert_eq!(Sha256::parse(&empty.to_string().to_uppercase()), Ok(empty));
         assert_eq!(Crc32::parse("0000002a"), Ok(Crc32::new(42)));
-        for wrong in ["", "00", "0000002", "0000002g", "+000002a", "00000 2a", "éé000000"] {
+        for wrong in [
+            "",
+            "00",
+            "0000002",
+            "0000002g",
+            "+000002a",
+            "00000 2a",
+            "éé000000",
+        ] {
             assert!(Crc32::parse(wrong).is_err(), "{wrong}");
         }
     }

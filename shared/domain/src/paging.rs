@@ -43,7 +43,11 @@ pub enum Total {
 impl Total {
     /// Turns a count that was stopped once past [`MAX_EXACT_TOTAL`] into a total.
     pub fn of_count(count: u64) -> Self {
-        if count > MAX_EXACT_TOTAL { Self::AtLeast(MAX_EXACT_TOTAL) } else { Self::Exactly(count) }
+        if count > MAX_EXACT_TOTAL {
+            Self::AtLeast(MAX_EXACT_TOTAL)
+        } else {
+            Self::Exactly(count)
+        }
     }
 }
 
@@ -74,8 +78,12 @@ pub enum ContactSort {
 
 impl ContactSort {
     /// Every order there is.
-    pub const ALL: [Self; 4] =
-        [Self::LastName, Self::LastNameDescending, Self::CreatedAt, Self::CreatedAtDescending];
+    pub const ALL: [Self; 4] = [
+        Self::LastName,
+        Self::LastNameDescending,
+        Self::CreatedAt,
+        Self::CreatedAtDescending,
+    ];
 
     /// The code as the API writes it.
     pub fn code(self) -> &'static str {

@@ -16,7 +16,11 @@ pub fn parse_phone(text: &str) -> Result<String, PhoneError> {
     let fits = text.chars().enumerate().all(|(index, c)| {
         c.is_ascii_digit() || " .-/()\u{a0}\u{202f}".contains(c) || (c == '+' && index == 0)
     });
-    if fits && (3..=20).contains(&digits) && text.len() <= 60 { Ok(text.to_owned()) } else { Err(PhoneError) }
+    if fits && (3..=20).contains(&digits) && text.len() <= 60 {
+        Ok(text.to_owned())
+    } else {
+        Err(PhoneError)
+    }
 }
 
 #[cfg(test)]
@@ -28,7 +32,14 @@ mod tests {
         for right in ["+33 6 12 34 56 78", "01.23.45.67.89", "(020) 7946-0018", "112"] {
             assert_eq!(parse_phone(right).as_deref(), Ok(right));
         }
-        for wrong in ["", "call me", "12", "6+33", "06 12 34 56 78 ext 3", "1234567890123456789012"] {
+        for wrong in [
+            "",
+            "call me",
+            "12",
+            "6+33",
+            "06 12 34 56 78 ext 3",
+            "1234567890123456789012",
+        ] {
             assert_eq!(parse_phone(wrong), Err(PhoneError), "{wrong}");
         }
     }

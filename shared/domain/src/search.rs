@@ -7,7 +7,11 @@ use unicode_normalization::char::is_combining_mark;
 /// and apostrophes as single spaces.
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
-    for c in text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase) {
+    for c in text
+        .nfkd()
+        .filter(|c| !is_combining_mark(*c))
+        .flat_map(char::to_lowercase)
+    {
         match c {
             'œ' => folded.push_str("oe"),
             'æ' => folded.push_str("ae"),
@@ -63,7 +67,10 @@ mod tests {
         assert_eq!(fold("  LEFÈVRE  "), "lefevre");
         assert_eq!(fold("d’Ormesson-Élie"), "d ormesson elie");
         assert_eq!(fold("Cœur de  Lion"), "coeur de lion");
-        assert_eq!(Search::parse("Amelie@Example.FR"), Some(Search::Email("amelie@example.fr".into())));
+        assert_eq!(
+            Search::parse("Amelie@Example.FR"),
+            Some(Search::Email("amelie@example.fr".into()))
+        );
         assert_eq!(Search::parse("Müll"), Some(Search::LastName("mull".into())));
         assert_eq!(Search::parse("  "), None);
     }

@@ -1,0 +1,165 @@
+//! Archives: recorded when S3 has them whole, expired by the clock, seen gone.
+
+use jiff::{SignedDuration, Timestamp};
+use oubli_domain::action::{Action, ItemState};
+use oubli_domain::archive::{Archive, ArchiveStamp};
+use oubli_domain::{ArchiveId, TenantId};
+
+use crate::chunks::TakenItem;
+use crate::connect::Cloud;
+use crate::contacts::PastAction;
+use crate::error::CloudError;
+use crate::expression::{Condition, Update, text};
+use crate::items;
+use crate::keys;
+use crate::open_work;
+use crate::table::{Transacted, Written};
+
+/// How often the object of an expired archive is looked for.
+const LOOK_FOR_OBJECT: SignedDuration = SignedDuration::from_hours(6);
+
+/// What came of recording a finished export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompletedExport {
+    /// The archive is ready, the item done and counted.
+    Recorded,
+    /// This attempt does not hold the item any more; its object is nobody's.
+    Lost,
+    /// The contact was deleted while its archive was built.
+    ContactAbsent,
+}
+
+impl Cloud {
+    /// Records, in one transaction, that an export is done: the archive, the item, its count, and
+    /// what the contact remembers of it. S3 must have the archive before.
+    ///
+    /// # Errors
+    /// [`CloudError`] when DynamoDB fails; as all methods here.
+    pub async fn complete_export(
+        &self,
+        action: &Action,
+        chunk: u32,
+        taken: &TakenItem,
+        archive: &Archive,
+    ) -> Result<CompletedExport, CloudError> {
+        let tenant = &archive.tenant_id;
+        let key = keys::archive(tenant, &archive.id);
+        let mut record = items::with_key(items::write("archive", archive)?, &key);
+        record.extend(open_work::attributes(&key, archive.expires_at));
+        let stamp = ArchiveStamp {
+            id: archive.id.clone(),
+            contact_version: archive.contact_version,
+            expires_at: archive.expires_at,
+        };
+        let contact = Update::of(keys::contact(tenant, &archive.contact_id))
+            .set("last_archive", items::write_value("archive", &stamp)?)
+            .when(Condition::Present("pk"));
+        let past = PastAction {
+            action_id: action.id.clone(),
+            kind: action.kind,
+            state: ItemState::Done,
+            reason: None,
+            at: archive.created_at,
+            archive_id: Some(archive.id.clone()),
+        };
+        let past_key = keys::past_action(tenant, &archive.contact_id, &action.id);
+        let mut writes = self.end_item_writes(action, chunk, taken, ItemState::Done, None)?;
+        writes.push(self.requests.put_write(record, None)?);
+        writes.push(self.contacts.update_write(contact)?);
+        writes.push(self.contacts.put_write(
+            items::with_key(items::write("past action", &past)?, &past_key),
+            None,
+        )?);
+        let outcome = self.requests.transact(writes).await?;
+        if matches!(outcome, Transacted::Yes) || self.ended_by(action, chunk, taken, ItemState::Done).await? {
+            return Ok(CompletedExport::Recorded);
+        }
+        if outcome.refused(0).is_none() && outcome.refused(3).is_some() {
+            return Ok(CompletedExport::ContactAbsent);
+        }
+        Ok(CompletedExport::Lost)
+    }
+
+    /// Reads the record of an archive, strongly consistent.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn archive(
+        &self,
+        tenant: &TenantId,
+        archive: &ArchiveId,
+    ) -> Result<Option<Archive>, CloudError> {
+        let found = self.requests.get(&keys::archive(tenant, archive)).await?;
+        found
+            .map(|attributes| items::read("archive", attributes))
+            .transpose()
+    }
+
+    /// Reads the records of many archives, in the order of the ids.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn archives(
+        &self,
+        tenant: &TenantId,
+        ids: &[ArchiveId],
+    ) -> Result<Vec<Option<Archive>>, CloudError> {
+        let mut archives = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(100) {
+            let keys: Vec<_> = ids.iter().map(|id| keys::archive(tenant, id)).collect();
+            let mut found = self.requests.get_many(&keys).await?;
+            for key in &keys {
+                archives.push(
+                    found
+                        .remove(key)
+                        .map(|item| items::read("archive", item))
+                        .transpose()?,
+                );
+            }
+        }
+        Ok(archives)
+    }
+
+    /// Records the first time that an archive was fetched.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn note_downloaded(&self, archive: &Archive, now: Timestamp) -> Result<(), CloudError> {
+        let update = Update::of(keys::archive(&archive.tenant_id, &archive.id))
+            .set_once("downloaded_at", text(now))
+            .when(Condition::Present("pk"));
+        self.requests.update(update).await.map(|_| ())
+    }
+
+    /// Records that an archive's time is over. Its object is looked for until it is gone.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn note_expired(&self, archive: &Archive, now: Timestamp) -> Result<(), CloudError> {
+        let due = now.saturating_add(LOOK_FOR_OBJECT).unwrap_or(now);
+        let not_deleted = Condition::Any(vec![
+            Condition::Equal("state", text("ready")),
+            Condition::Equal("state", text("expired")),
+        ]);
+        let update = Update::of(keys::archive(&archive.tenant_id, &archive.id))
+            .set("state", text("expired"))
+            .look_again(due)
+            .when(not_deleted);
+        self.requests.update(update).await.map(|_| ())
+    }
+
+    /// Records when an archive's object was first seen gone.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn note_deleted(&self, archive: &Archive, now: Timestamp) -> Result<(), CloudError> {
+        let update = Update::of(keys::archive(&archive.tenant_id, &archive.id))
+            .set("state", text("deleted"))
+            .set_once("deleted_at", text(now))
+            .close()
+            .when(Condition::Present("pk"));
+        match self.requests.update(update).await? {
+            Written::Yes(_) | Written::No(_) => Ok(()),
+        }
+    }
+}

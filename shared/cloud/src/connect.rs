@@ -1,0 +1,152 @@
+//! The clients of AWS, made once per process.
+
+use std::collections::BTreeMap;
+
+use aws_config::retry::RetryConfig;
+use aws_config::{AppName, BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+
+use crate::mailer::Mailer;
+use crate::objects::Objects;
+use crate::queues::Queues;
+use crate::table::Table;
+
+/// A setting that is needed and not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable `{0}` is missing")]
+pub struct SettingError(pub &'static str);
+
+/// The names of what the stack created, from the environment.
+#[derive(Clone, Debug, Default)]
+pub struct CloudSettings {
+    values: BTreeMap<&'static str, String>,
+}
+
+impl CloudSettings {
+    /// The table of contacts.
+    pub const CONTACTS_TABLE: &str = "OUBLI_CONTACTS_TABLE";
+    /// The table of what runs and is asked.
+    pub const REQUESTS_TABLE: &str = "OUBLI_REQUESTS_TABLE";
+    /// The bucket of stored documents.
+    pub const DOCUMENTS_BUCKET: &str = "OUBLI_DOCUMENTS_BUCKET";
+    /// The bucket of archives.
+    pub const ARCHIVES_BUCKET: &str = "OUBLI_ARCHIVES_BUCKET";
+    /// The bucket of uploads that are not verified yet.
+    pub const UPLOADS_BUCKET: &str = "OUBLI_UPLOADS_BUCKET";
+    /// The queue of `bulk-planner`.
+    pub const BULK_PLANNER_QUEUE: &str = "OUBLI_BULK_PLANNER_QUEUE_URL";
+    /// The queue of `archive-builder`.
+    pub const ARCHIVE_BUILDER_QUEUE: &str = "OUBLI_ARCHIVE_BUILDER_QUEUE_URL";
+    /// The queue of `notifier`.
+    pub const NOTIFIER_QUEUE: &str = "OUBLI_NOTIFIER_QUEUE_URL";
+    /// The verified sender of mails.
+    pub const MAIL_FROM: &str = "OUBLI_MAIL_FROM";
+
+    /// Every setting there is.
+    pub const ALL: [&'static str; 9] = [
+        Self::CONTACTS_TABLE,
+        Self::REQUESTS_TABLE,
+        Self::DOCUMENTS_BUCKET,
+        Self::ARCHIVES_BUCKET,
+        Self::UPLOADS_BUCKET,
+        Self::BULK_PLANNER_QUEUE,
+        Self::ARCHIVE_BUILDER_QUEUE,
+        Self::NOTIFIER_QUEUE,
+        Self::MAIL_FROM,
+    ];
+
+    /// Reads the settings that a function needs.
+    ///
+    /// # Errors
+    /// [`SettingError`] for the first that is missing or empty.
+    pub fn read(
+        needed: &[&'static str],
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SettingError> {
+        let mut values = BTreeMap::new();
+        for name in needed {
+            let value = lookup(name)
+                .filter(|value| !value.is_empty())
+                .ok_or(SettingError(name))?;
+            values.insert(*name, value);
+        }
+        Ok(Self { values })
+    }
+
+    fn get(&self, name: &str) -> String {
+        self.values.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// How to reach AWS.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    /// Another endpoint than AWS's own; S3 is then addressed by path, with dummy credentials.
+    /// `None`: as the environment says (`AWS_ENDPOINT_URL` among it).
+    pub endpoint_url: Option<String>,
+    /// Who calls, in the user agent.
+    pub caller: Option<&'static str>,
+}
+
+/// Everything that Oubli does with AWS.
+#[derive(Clone, Debug)]
+pub struct Cloud {
+    pub(crate) contacts: Table,
+    pub(crate) requests: Table,
+    pub(crate) objects: Objects,
+    pub(crate) queues: Queues,
+    pub(crate) mailer: Mailer,
+}
+
+impl Cloud {
+    /// Makes the clients. Nothing is called yet.
+    pub async fn connect(settings: &CloudSettings, options: &ConnectOptions) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::standard().with_max_attempts(4));
+        if let Some(name) = options.caller.and_then(|name| AppName::new(name).ok()) {
+            loader = loader.app_name(name);
+        }
+        if let Some(url) = &options.endpoint_url {
+            let dummy = Credentials::new("test", "test", None, None, "embedded");
+            loader = loader
+                .endpoint_url(url)
+                .credentials_provider(dummy)
+                .region(Region::from_static("eu-west-1"));
+        }
+        let config = loader.load().await;
+        let by_path = config.endpoint_url().is_some();
+        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(by_path);
+        // A signed link is used by a browser, which adds no headers of its own.
+        let links = s3
+            .clone()
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        let tables = aws_sdk_dynamodb::Client::new(&config);
+        let table = |name| Table {
+            client: tables.clone(),
+            name: settings.get(name),
+        };
+        Self {
+            contacts: table(CloudSettings::CONTACTS_TABLE),
+            requests: table(CloudSettings::REQUESTS_TABLE),
+            objects: Objects {
+                client: aws_sdk_s3::Client::from_conf(s3.build()),
+                links: aws_sdk_s3::Client::from_conf(links.build()),
+                documents_bucket: settings.get(CloudSettings::DOCUMENTS_BUCKET),
+                archives_bucket: settings.get(CloudSettings::ARCHIVES_BUCKET),
+                uploads_bucket: settings.get(CloudSettings::UPLOADS_BUCKET),
+            },
+            queues: Queues {
+                client: aws_sdk_sqs::Client::new(&config),
+                bulk_planner: settings.get(CloudSettings::BULK_PLANNER_QUEUE),
+                archive_builder: settings.get(CloudSettings::ARCHIVE_BUILDER_QUEUE),
+                notifier: settings.get(CloudSettings::NOTIFIER_QUEUE),
+            },
+            mailer: Mailer {
+                client: aws_sdk_sesv2::Client::new(&config),
+                from: settings.get(CloudSettings::MAIL_FROM),
+            },
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Lists of contacts: pages in an order, and the walk over a whole selection.
+
+use jiff::Timestamp;
+use oubli_domain::contact::{Contact, ContactState};
+use oubli_domain::paging::ContactSort;
+use oubli_domain::search::Search;
+use oubli_domain::{ContactId, MemberId, Sha256, TenantId};
+
+use crate::connect::Cloud;
+use crate::contacts::read_contact;
+use crate::error::CloudError;
+use crate::expression::{Attributes, Condition, text};
+use crate::items::text_of;
+use crate::keys;
+use crate::table::{Query, Table};
+
+/// What a list of contacts asks for.
+#[derive(Clone, Debug, Default)]
+pub struct ContactQuery {
+    /// By name or address.
+    pub search: Option<Search>,
+    /// In which state.
+    pub state: Option<ContactState>,
+    /// Whose.
+    pub assigned_to: Option<MemberId>,
+}
+
+impl ContactQuery {
+    fn admits(&self, contact: &Contact) -> bool {
+        let assigned_to = contact.fields.assigned_to.as_ref();
+        self.state.is_none_or(|state| contact.state == state)
+            && self
+                .assigned_to
+                .as_ref()
+                .is_none_or(|member| assigned_to == Some(member))
+    }
+}
+
+/// A page of a list of contacts.
+#[derive(Clone, Debug)]
+pub struct ContactPage {
+    /// The contacts, with what lists show.
+    pub contacts: Vec<Contact>,
+    /// Where the next page begins. It holds an id and a hash, never a name: it stands in a URL.
+    pub next: Option<String>,
+}
+
+/// Why a position is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum CursorError {
+    /// It is no position, or the contact that it stood at has moved or gone.
+    #[error("the list has moved on from this position")]
+    Invalid,
+    /// DynamoDB failed.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+}
+
+/// A step of the walk over a whole selection, in the order of entry.
+#[derive(Clone, Debug)]
+pub struct ScanPage {
+    /// The contacts.
+    pub contacts: Vec<Contact>,
+    /// Where the walk goes on; it names nobody. `None` at the end.
+    pub next: Option<String>,
+}
+
+impl Cloud {
+    /// One page of a tenant's contacts.
+    ///
+    /// # Errors
+    /// [`CursorError`] when `position` does not fit any more, or DynamoDB fails.
+    pub async fn list_contacts(
+        &self,
+        tenant: &TenantId,
+        query: &ContactQuery,
+        sort: ContactSort,
+        position: Option<&str>,
+        limit: u32,
+    ) -> Result<ContactPage, CursorError> {
+        let before = match position {
+            None => None,
+            Some(position) => Some(self.contact_at(tenant, sort, position).await?),
+        };
+        if let Some(Search::Email(email)) = &query.search {
+            return Ok(self
+                .list_by_email(tenant, query, email, sort, before, limit)
+                .await?);
+        }
+        let mut request = index_query(tenant, query, sort);
+        request.after = before.map(|contact| start_key(&contact, sort));
+        let (found, more) = self.contacts.query_filled(request, limit).await?;
+        let contacts: Result<Vec<_>, _> = found.into_iter().map(read_contact).collect();
+        let contacts = contacts?;
+        let next = contacts
+            .last()
+            .filter(|_| more)
+            .map(|contact| position_of(contact, sort));
+        Ok(ContactPage { contacts, next })
+    }
+
+    /// How many contacts match; counted up to a little over 10,000.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn count_contacts(
+        &self,
+        tenant: &TenantId,
+        query: &ContactQuery,
+        sort: ContactSort,
+    ) -> Result<u64, CloudError> {
+        if let Some(Search::Email(email)) = &query.search {
+            let found = self.contacts_by_email(tenant, email).await?;
+            return Ok(found.iter().filter(|contact| query.admits(contact)).count() as u64);
+        }
+        self.contacts.count(index_query(tenant, query, sort)).await
+    }
+
+    /// A step of the walk over all contacts that match and were entered before an instant: `limit`
+    /// of them, unless the end comes first.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn scan_contacts(
+        &self,
+        tenant: &TenantId,
+        query: &ContactQuery,
+        created_before: Option<Timestamp>,
+        position: Option<&str>,
+        limit: u32,
+    ) -> Result<ScanPage, CloudError> {
+        if let Some(Search::Email(email)) = &query.search {
+            let mut page = self.scan_by_email(tenant, query, email, position, limit).await?;
+            page.contacts
+                .retain(|contact| created_before.is_none_or(|before| contact.created_at < before));
+            return Ok(page);
+        }
+        let mut request = index_query(tenant, query, ContactSort::CreatedAt);
+        request.range =
+            created_before.map(|before| Condition::Less("by_created_sk", text(keys::sortable(before))));
+        request.after = position.map(|position| created_key(tenant, position));
+        let mut contacts = Vec::new();
+        loop {
+            let wanted = limit
+                .saturating_sub(u32::try_from(contacts.len()).unwrap_or(u32::MAX))
+                .max(1);
+            let (found, next) = self.contacts.query_page(request.clone(), Some(wanted)).await?;
+            for attributes in found {
+                contacts.push(read_contact(attributes)?);
+            }
+            let position = next
+                .as_ref()
+                .and_then(|key| text_of(key, "by_created_sk"))
+                .map(str::to_owned);
+            if position.is_none() || contacts.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+                return Ok(ScanPage {
+                    contacts,
+                    next: position,
+                });
+            }
+            request.after = next;
+        }
+    }
+
+    async fn scan_by_email(
+        &self,
+        tenant: &TenantId,
+        query: &ContactQuery,
+        email: &str,
+        position: Option<&str>,
+        limit: u32,
+    ) -> Result<ScanPage, CloudError> {
+        let mut contacts = self.contacts_by_email(tenant, email).await?;
+        contacts.retain(|contact| query.admits(contact));
+        contacts.sort_by(|a, b| a.id.cmp(&b.id));
+        contacts.retain(|contact| position.is_none_or(|position| contact.id.as_str() > position));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = contacts.len() > limit;
+        contacts.truncate(limit);
+        let next = contacts
+            .last()
+            .filter(|_| more)
+            .map(|contact| contact.id.to_string());
+        Ok(ScanPage { contacts, next })
+    }
+
+    /// Every contact with this address, of any state.
+    async fn contacts_by_email(&self, tenant: &TenantId, email: &str) -> Result<Vec<Contact>, CloudError> {
+        let query = Query {
+            index: Some("by_email"),
+            partition: ("by_email_pk", keys::by_email_partition(tenant, email)),
+            ..Query::partition(String::new())
+        };
+        let found = self.contacts.query_all(query).await?;
+        let ids = found.iter().filter_map(|keys| text_of(keys, "by_email_sk"));
+        let ids: Vec<_> = ids.filter_map(|id| ContactId::parse(id).ok()).collect();
+        let contacts = self.contacts_by_id(tenant, &ids).await?;
+        // The index follows the table with a delay: what has changed since does not match.
+        let matches = |contact: &Contact| {
+            contact
+                .fields
+                .email
+                .as_ref()
+                .is_some_and(|own| own.expose().normalised() == email)
+        };
+        Ok(contacts.into_iter().flatten().filter(matches).collect())
+    }
+
+    async fn list_by_email(
+        &self,
+        tenant: &TenantId,
+        query: &ContactQuery,
+        email: &str,
+        sort: ContactSort,
+        before: Option<Contact>,
+        limit: u32,
+    ) -> Result<ContactPage, CloudError> {
+        let mut contacts = self.contacts_by_email(tenant, email).await?;
+        contacts.retain(|contact| query.admits(contact));
+        contacts.sort_by_cached_key(|contact| sort_key(contact, sort));
+        if is_backwards(sort) {
+            contacts.reverse();
+        }
+        if let Some(before) = before {
+            let key = sort_key(&before, sort);
+            let is_after = |contact: &Contact| {
+                let own = sort_key(contact, sort);
+                if is_backwards(sort) { own < key } else { own > key }
+            };
+            contacts.retain(is_after);
+        }
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = contacts.len() > limit;
+        contacts.truncate(limit);
+        let next = contacts
+            .last()
+            .filter(|_| more)
+            .map(|contact| position_of(contact, sort));
+        Ok(ContactPage { contacts, next })
+    }
+
+    /// The contact at which a page ended, if it still stands where it stood.
+    async fn contact_at(
+        &self,
+        tenant: &TenantId,
+        sort: ContactSort,
+        position: &str,
+    ) -> Result<Contact, CursorError> {
+        let id = position
+            .split_once('.')
+            .map(|(id, _)| id)
+            .ok_or(CursorError::Invalid)?;
+        let id = ContactId::parse(id).map_err(|_| CursorError::Invalid)?;
+        let contact = self.contact(tenant, &id).await?.ok_or(CursorError::Invalid)?;
+        if position_of(&contact, sort) == position {
+            Ok(contact)
+        } else {
+            Err(CursorError::Invalid)
+        }
+    }
+}
+
+fn is_backwards(sort: ContactSort) -> bool {
+    matches!(
+        sort,
+        ContactSort::LastNameDescending | ContactSort::CreatedAtDescending
+    )
+}
+
+fn by_name(sort: ContactSort) -> bool {
+    matches!(sort, ContactSort::LastName | ContactSort::LastNameDescending)
+}
+
+fn sort_key(contact: &Contact, sort: ContactSort) -> String {
+    let (_, key) = if by_name(sort) {
+        keys::by_name(&contact.tenant_id, &contact.name_key(), &contact.id)
+    } else {
+        keys::by_created(&contact.tenant_id, contact.created_at, &contact.id)
+    };
+    key
+}
+
+fn position_of(contact: &Contact, sort: ContactSort) -> String {
+    let hash = Sha256::of(sort_key(contact, sort).as_bytes()).to_string();
+    let short: String = hash.chars().take(12).collect();
+    format!("{}.{short}", contact.id)
+}
+
+fn start_key(contact: &Contact, sort: ContactSort) -> Attributes {
+    let mut key = Table::key_attributes(&keys::contact(&contact.tenant_id, &contact.id));
+    let (pk, sk) = if by_name(sort) {
+        ("by_name_pk", "by_name_sk")
+    } else {
+        ("by_created_pk", "by_created_sk")
+    };
+    key.insert(pk.into(), text(keys::tenant_partition(&contact.tenant_id)));
+    key.insert(sk.into(), text(sort_key(contact, sort)));
+    key
+}
+
+/// The start key of the walk from its position, the sort key of index `by_created`.
+fn created_key(tenant: &TenantId, position: &str) -> Attributes {
+    let id = position.rsplit_once('#').map_or("", |(_, id)| id);
+    let mut key = Attributes::from([
+        ("by_created_pk".to_owned(), text(keys::tenant_partition(tenant))),
+        ("by_created_sk".to_owned(), text(position)),
+    ]);
+    if let Ok(id) = ContactId::parse(id) {
+        key.extend(Table::key_attributes(&keys::contact(tenant, &id)));
+    }
+    key
+}
+
+fn index_query(tenant: &TenantId, query: &ContactQuery, sort: ContactSort) -> Query {
+    let (index, pk) = if by_name(sort) {
+        ("by_name", "by_name_pk")
+    } else {
+        ("by_created", "by_created_pk")
+    };
+    let mut range = None;
+    let mut filters = Vec::new();
+    match &query.search {
+        Some(Search::LastName(prefix)) if by_name(sort) => {
+            range = Some(Condition::BeginsWith("by_name_sk", text(prefix)));
+        }
+        Some(Search::LastName(prefix)) => filters.push(Condition::BeginsWith("name_key", text(prefix))),
+        Some(Search::Email(_)) | None => {}
+    }
+    if let Some(state) = query.state {
+        let code = match state {
+            ContactState::Active => "active",
+            ContactState::Anonymised => "anonymised",
+        };
+        filters.push(Condition::Equal("state", text(code)));
+    }
+    if let Some(member) = &query.assigned_to {
+        filters.push(Condition::Equal("assigned_to", text(member)));
+    }
+    Query {
+        index: Some(index),
+        partition: (pk, keys::tenant_partition(tenant)),
+        range,
+        filter: (!filters.is_empty()).then_some(Condition::All(filters)),
+        backwards: is_backwards(sort),
+        after: None,
+    }
+}

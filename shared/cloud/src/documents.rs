@@ -1,0 +1,279 @@
+//! Documents of a contact: announced, verified and stored, deleted.
+
+use jiff::{SignedDuration, Timestamp};
+use oubli_domain::document::{Document, DocumentFields, DocumentKind, DocumentState};
+use oubli_domain::{ContactId, Crc32, DocumentId, Sha256, TenantId};
+use serde::{Deserialize, Serialize};
+
+use crate::connect::Cloud;
+use crate::contacts::CreateOutcome;
+use crate::error::CloudError;
+use crate::expression::{Attributes, Condition, Update, number, text};
+use crate::idempotency::IdempotencyClaim;
+use crate::items;
+use crate::keys;
+use crate::purges::Purge;
+use crate::table::{ListPage, Query, Table, Transacted, Written};
+
+/// How long an announced document may stay without its bytes.
+const AWAITING_LIFE: SignedDuration = SignedDuration::from_hours(48);
+
+#[derive(Serialize, Deserialize)]
+struct DocumentRecord {
+    tenant_id: TenantId,
+    contact_id: ContactId,
+    document_id: DocumentId,
+    state: DocumentState,
+    created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored_at: Option<Timestamp>,
+}
+
+/// What came of changing a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DocumentOutcome {
+    /// It happened.
+    Done,
+    /// The document is not in the state for it: gone, or done before.
+    Moved,
+    /// The contact is gone.
+    ContactAbsent,
+}
+
+fn read_document(attributes: Attributes) -> Result<Document, CloudError> {
+    let fields: DocumentFields = items::read("document", attributes.clone())?;
+    let record: DocumentRecord = items::read("document", attributes)?;
+    Ok(Document {
+        tenant_id: record.tenant_id,
+        contact_id: record.contact_id,
+        id: record.document_id,
+        state: record.state,
+        fields,
+        created_at: record.created_at,
+        stored_at: record.stored_at,
+    })
+}
+
+fn key(document: &Document) -> keys::Key {
+    keys::document(&document.tenant_id, &document.contact_id, &document.id)
+}
+
+impl Cloud {
+    /// Announces a document of a contact that is there and active.
+    ///
+    /// # Errors
+    /// [`CloudError`] when DynamoDB fails; as all methods here.
+    pub async fn create_document(
+        &self,
+        document: &Document,
+        claim: Option<&IdempotencyClaim>,
+    ) -> Result<CreateOutcome, CloudError> {
+        let record = DocumentRecord {
+            tenant_id: document.tenant_id.clone(),
+            contact_id: document.contact_id.clone(),
+            document_id: document.id.clone(),
+            state: document.state,
+            created_at: document.created_at,
+            stored_at: document.stored_at,
+        };
+        let mut attributes = items::write("document", &document.fields)?;
+        attributes.extend(items::write("document", &record)?);
+        let ends = document
+            .created_at
+            .saturating_add(AWAITING_LIFE)
+            .unwrap_or(document.created_at);
+        attributes.insert("ttl".into(), number(ends.as_second()));
+        let attributes = items::with_key(attributes, &key(document));
+        let contact = keys::contact(&document.tenant_id, &document.contact_id);
+        let mut writes = vec![
+            self.contacts
+                .put_write(attributes, Some(Condition::Absent("pk")))?,
+            self.contacts
+                .check_write(&contact, Condition::Equal("state", text("active")))?,
+        ];
+        if let Some(claim) = claim {
+            writes.push(self.claim_write(&document.tenant_id, claim)?);
+        }
+        let outcome = self.contacts.transact(writes).await?;
+        CreateOutcome::of(&outcome, 0, Some(1), 2)
+    }
+
+    /// Reads a document, strongly consistent.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn document(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        document: &DocumentId,
+    ) -> Result<Option<Document>, CloudError> {
+        let found = self
+            .contacts
+            .get(&keys::document(tenant, contact, document))
+            .await?;
+        found.map(read_document).transpose()
+    }
+
+    /// A page of a contact's documents, in the order in which they were announced.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn documents(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        after: Option<&DocumentId>,
+        limit: u32,
+    ) -> Result<ListPage<Document>, CloudError> {
+        let mut query = Query::beginning(keys::contact_partition(tenant, contact), keys::DOCUMENT_PREFIX);
+        query.after = after.map(|document| Table::key_attributes(&keys::document(tenant, contact, document)));
+        let (found, more) = self.contacts.query_filled(query, limit).await?;
+        let documents: Result<Vec<_>, _> = found.into_iter().map(read_document).collect();
+        let documents = documents?;
+        let next = documents
+            .last()
+            .filter(|_| more)
+            .map(|document| document.id.to_string());
+        Ok(ListPage {
+            items: documents,
+            next,
+        })
+    }
+
+    /// How many documents a contact has, in any state; counted up to a little over 10,000.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn count_documents(&self, tenant: &TenantId, contact: &ContactId) -> Result<u64, CloudError> {
+        let query = Query::beginning(keys::contact_partition(tenant, contact), keys::DOCUMENT_PREFIX);
+        self.contacts.count(query).await
+    }
+
+    /// All stored documents of a contact, strongly consistent, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn stored_documents(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+    ) -> Result<Vec<Document>, CloudError> {
+        let query = Query::beginning(keys::contact_partition(tenant, contact), keys::DOCUMENT_PREFIX);
+        let found = self.contacts.query_all(query).await?;
+        let documents: Result<Vec<_>, _> = found.into_iter().map(read_document).collect();
+        Ok(documents?
+            .into_iter()
+            .filter(|document| document.state == DocumentState::Stored)
+            .collect())
+    }
+
+    /// Records that a document's bytes are stored and verified: it belongs to the contact now, so
+    /// the contact has a new version.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn mark_stored(
+        &self,
+        document: &Document,
+        now: Timestamp,
+    ) -> Result<DocumentOutcome, CloudError> {
+        let stored = Update::of(key(document))
+            .set("state", text("stored"))
+            .set("stored_at", text(now))
+            .remove("ttl")
+            .when(Condition::Equal("state", text("awaiting_upload")));
+        let mut contact = Update::of(keys::contact(&document.tenant_id, &document.contact_id))
+            .add("version", 1)
+            .add("document_count", 1)
+            .add(
+                "document_bytes",
+                i64::try_from(document.fields.size_bytes).unwrap_or(i64::MAX),
+            )
+            .set("updated_at", text(now))
+            .when(Condition::Equal("state", text("active")));
+        if document.fields.kind == DocumentKind::Photo {
+            contact = contact.set("photo_document_id", text(&document.id));
+        }
+        let writes = vec![
+            self.contacts.update_write(stored)?,
+            self.contacts.update_write(contact)?,
+        ];
+        let outcome = self.contacts.transact(writes).await?;
+        Ok(match (&outcome, outcome.refused(0)) {
+            (Transacted::Yes, _) => DocumentOutcome::Done,
+            (Transacted::No(_), Some(_)) => DocumentOutcome::Moved,
+            (Transacted::No(_), None) => DocumentOutcome::ContactAbsent,
+        })
+    }
+
+    /// Keeps the hashes of a document that were learned when it was read. They change nothing for
+    /// the contact, so its version stays.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn keep_hashes(
+        &self,
+        document: &Document,
+        sha256: &Sha256,
+        crc32: Crc32,
+    ) -> Result<(), CloudError> {
+        let update = Update::of(key(document))
+            .set("sha256", text(sha256))
+            .set("crc32", text(crc32))
+            .when(Condition::Equal("state", text("stored")));
+        match self.contacts.update(update).await? {
+            // A document that was deleted meanwhile needs no hashes.
+            Written::Yes(_) | Written::No(_) => Ok(()),
+        }
+    }
+
+    /// Deletes a document and notes, in the same transaction, that its object must go. A stored
+    /// one was part of the contact, which has a new version then.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn delete_document(
+        &self,
+        document: &Document,
+        is_photo: bool,
+        now: Timestamp,
+    ) -> Result<(DocumentOutcome, Purge), CloudError> {
+        let purge = Purge::of_document(&document.tenant_id, &document.contact_id, &document.id);
+        let state = match document.state {
+            DocumentState::AwaitingUpload => "awaiting_upload",
+            DocumentState::Stored => "stored",
+        };
+        let unchanged = Condition::Equal("state", text(state));
+        let mut writes = vec![
+            self.contacts.delete_write(&key(document), Some(unchanged))?,
+            self.purge_write(&purge, now)?,
+        ];
+        if document.state == DocumentState::Stored {
+            let contact_key = keys::contact(&document.tenant_id, &document.contact_id);
+            let mut contact = Update::of(contact_key)
+                .add("version", 1)
+                .add("document_count", -1)
+                .add(
+                    "document_bytes",
+                    i64::try_from(document.fields.size_bytes).map_or(i64::MIN, |size| -size),
+                )
+                .set("updated_at", text(now));
+            let photo = text(&document.id);
+            // Which document is the photo may have changed since it was read: then decide again.
+            contact = if is_photo {
+                contact
+                    .remove("photo_document_id")
+                    .when(Condition::Equal("photo_document_id", photo))
+            } else {
+                contact.when(Condition::Equal("state", text("active")))
+            };
+            writes.push(self.contacts.update_write(contact)?);
+        }
+        let outcome = match self.contacts.transact(writes).await? {
+            Transacted::Yes => DocumentOutcome::Done,
+            Transacted::No(_) => DocumentOutcome::Moved,
+        };
+        Ok((outcome, purge))
+    }
+}

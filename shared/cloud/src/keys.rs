@@ -1,0 +1,162 @@
+//! Every key of both tables, built from types in this one place.
+//!
+//! A tenant is a key prefix. Identifiers cannot hold `#`, so no identifier can leave its place.
+
+use jiff::Timestamp;
+use oubli_domain::{ActionId, ArchiveId, ContactId, DocumentId, GroupId, MailId, MemberId, Sha256, TenantId};
+
+/// The primary key of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) pk: String,
+    pub(crate) sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+}
+
+pub(crate) fn tenant_partition(tenant: &TenantId) -> String {
+    format!("T#{tenant}")
+}
+
+pub(crate) fn tenant(tenant: &TenantId) -> Key {
+    Key::new(tenant_partition(tenant), "TENANT")
+}
+
+pub(crate) const MEMBER_PREFIX: &str = "MEMBER#";
+pub(crate) const GROUP_PREFIX: &str = "GROUP#";
+pub(crate) const DOCUMENT_PREFIX: &str = "DOC#";
+pub(crate) const PAST_ACTION_PREFIX: &str = "ACTION#";
+pub(crate) const CHUNK_PREFIX: &str = "CHUNK#";
+pub(crate) const ITEM_PREFIX: &str = "ITEM#";
+
+pub(crate) fn member(tenant: &TenantId, member: &MemberId) -> Key {
+    Key::new(tenant_partition(tenant), format!("{MEMBER_PREFIX}{member}"))
+}
+
+pub(crate) fn group(tenant: &TenantId, group: &GroupId) -> Key {
+    Key::new(tenant_partition(tenant), format!("{GROUP_PREFIX}{group}"))
+}
+
+pub(crate) fn contact_partition(tenant: &TenantId, contact: &ContactId) -> String {
+    format!("T#{tenant}#C#{contact}")
+}
+
+pub(crate) fn contact(tenant: &TenantId, contact: &ContactId) -> Key {
+    Key::new(contact_partition(tenant, contact), "CONTACT")
+}
+
+pub(crate) fn document(tenant: &TenantId, contact: &ContactId, document: &DocumentId) -> Key {
+    Key::new(
+        contact_partition(tenant, contact),
+        format!("{DOCUMENT_PREFIX}{document}"),
+    )
+}
+
+pub(crate) fn past_action(tenant: &TenantId, contact: &ContactId, action: &ActionId) -> Key {
+    Key::new(
+        contact_partition(tenant, contact),
+        format!("{PAST_ACTION_PREFIX}{action}"),
+    )
+}
+
+pub(crate) fn action_partition(tenant: &TenantId, action: &ActionId) -> String {
+    format!("T#{tenant}#A#{action}")
+}
+
+pub(crate) fn action(tenant: &TenantId, action: &ActionId) -> Key {
+    Key::new(action_partition(tenant, action), "ACTION")
+}
+
+pub(crate) fn selection(tenant: &TenantId, action: &ActionId) -> Key {
+    Key::new(action_partition(tenant, action), "SELECTION")
+}
+
+pub(crate) fn chunk(tenant: &TenantId, action: &ActionId, chunk: u32) -> Key {
+    Key::new(
+        action_partition(tenant, action),
+        format!("{CHUNK_PREFIX}{chunk:05}"),
+    )
+}
+
+pub(crate) fn mail(tenant: &TenantId, action: &ActionId, mail: &MailId) -> Key {
+    Key::new(action_partition(tenant, action), format!("MAIL#{mail}"))
+}
+
+pub(crate) fn chunk_partition(tenant: &TenantId, action: &ActionId, chunk: u32) -> String {
+    format!("T#{tenant}#A#{action}#K#{chunk:05}")
+}
+
+pub(crate) fn chunk_ids(tenant: &TenantId, action: &ActionId, chunk: u32) -> Key {
+    Key::new(chunk_partition(tenant, action, chunk), "IDS")
+}
+
+pub(crate) fn item(tenant: &TenantId, action: &ActionId, chunk: u32, contact: &ContactId) -> Key {
+    Key::new(
+        chunk_partition(tenant, action, chunk),
+        format!("{ITEM_PREFIX}{contact}"),
+    )
+}
+
+pub(crate) fn archive(tenant: &TenantId, archive: &ArchiveId) -> Key {
+    Key::new(format!("T#{tenant}#R#{archive}"), "ARCHIVE")
+}
+
+pub(crate) fn purge(tenant: &TenantId, what: &str) -> Key {
+    Key::new(format!("T#{tenant}#PURGE"), what)
+}
+
+pub(crate) fn idempotency(tenant: &TenantId, claim: &Sha256) -> Key {
+    Key::new(format!("T#{tenant}#I#{claim}"), "IDEMPOTENCY")
+}
+
+/// An instant as text that sorts as time does, to the millisecond.
+pub(crate) fn sortable(instant: Timestamp) -> String {
+    format!("{:014}", instant.as_millisecond().max(0))
+}
+
+/// Index `by_name` of the contacts.
+pub(crate) fn by_name(tenant: &TenantId, name_key: &str, contact: &ContactId) -> (String, String) {
+    (tenant_partition(tenant), format!("{name_key}#{contact}"))
+}
+
+/// Index `by_created` of the contacts.
+pub(crate) fn by_created(tenant: &TenantId, created_at: Timestamp, contact: &ContactId) -> (String, String) {
+    (
+        tenant_partition(tenant),
+        format!("{}#{contact}", sortable(created_at)),
+    )
+}
+
+/// Index `by_email` of the contacts: the partition of a normalised address.
+pub(crate) fn by_email_partition(tenant: &TenantId, normalised: &str) -> String {
+    format!("T#{tenant}#E#{normalised}")
+}
+
+/// Index `by_time` of the requests table: a tenant's data actions.
+pub(crate) fn actions_by_time(tenant: &TenantId) -> String {
+    format!("T#{tenant}#ACTIONS")
+}
+
+/// The object of an upload that is not verified yet, in the bucket of uploads.
+pub(crate) fn upload_object(tenant: &TenantId, document: &DocumentId) -> String {
+    format!("uploads/{tenant}/{document}")
+}
+
+/// Where all documents of a contact are, in the bucket of documents.
+pub(crate) fn document_objects(tenant: &TenantId, contact: &ContactId) -> String {
+    format!("documents/{tenant}/{contact}/")
+}
+
+/// The object of a stored document, in the bucket of documents.
+pub(crate) fn document_object(tenant: &TenantId, contact: &ContactId, document: &DocumentId) -> String {
+    format!("documents/{tenant}/{contact}/{document}")
+}
+
+/// Where all tries at an archive are, in the bucket of archives.
+pub(crate) fn archive_objects(tenant: &TenantId, archive: &ArchiveId) -> String {
+    format!("archives/{tenant}/{archive}/")
+}

@@ -1,0 +1,120 @@
+//! What must still move, and when to look at it again: the sparse index that the janitor reads.
+
+use jiff::Timestamp;
+use oubli_domain::{ActionId, ArchiveId, MailId, TenantId};
+
+use crate::connect::Cloud;
+use crate::error::CloudError;
+use crate::expression::{Attributes, Condition, Update, text};
+use crate::items::{self, key_of};
+use crate::keys::{self, Key};
+use crate::purges::Purge;
+use crate::table::Query;
+
+/// Over how many partitions the index is spread.
+pub const SHARDS: u8 = 8;
+
+/// Something that must still move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenWork {
+    /// An action that has not ended.
+    Action(TenantId, ActionId),
+    /// A chunk that is handed out and has not ended.
+    Chunk(TenantId, ActionId, u32),
+    /// A mail that is not sent.
+    Mail(TenantId, ActionId, MailId),
+    /// An archive whose time has come, or whose object is to be seen gone.
+    Archive(TenantId, ArchiveId),
+    /// Objects to be deleted.
+    Purge(Purge),
+}
+
+/// The attributes that put an item into the index.
+pub(crate) fn attributes(key: &Key, due: Timestamp) -> Attributes {
+    let (pk, sk) = index_key(key, due);
+    Attributes::from([
+        ("open_work_pk".to_owned(), text(pk)),
+        ("open_work_sk".to_owned(), text(sk)),
+    ])
+}
+
+fn index_key(key: &Key, due: Timestamp) -> (String, String) {
+    let shard = oubli_domain::Sha256::of(format!("{}{}", key.pk, key.sk).as_bytes());
+    let shard = shard.as_bytes().first().copied().unwrap_or(0) % SHARDS;
+    (
+        format!("OPEN#{shard}"),
+        format!("{}#{}#{}", keys::sortable(due), key.pk, key.sk),
+    )
+}
+
+impl Update {
+    /// Keeps the item in the index, to be looked at when `due`.
+    #[must_use]
+    pub(crate) fn look_again(self, due: Timestamp) -> Self {
+        let (pk, sk) = index_key(&self.key, due);
+        self.set("open_work_pk", text(pk)).set("open_work_sk", text(sk))
+    }
+
+    /// Takes the item out of the index.
+    #[must_use]
+    pub(crate) fn close(self) -> Self {
+        self.remove("open_work_pk").remove("open_work_sk")
+    }
+}
+
+impl Cloud {
+    /// What is due in one shard of the index, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`CloudError`] when DynamoDB fails.
+    pub async fn open_work(
+        &self,
+        shard: u8,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OpenWork>, CloudError> {
+        let query = Query {
+            index: Some("open_work"),
+            partition: ("open_work_pk", format!("OPEN#{shard}")),
+            range: Some(Condition::Less(
+                "open_work_sk",
+                text(format!("{}$", keys::sortable(now))),
+            )),
+            ..Query::partition(String::new())
+        };
+        let (found, _) = self.requests.query_page(query, Some(limit)).await?;
+        let mut work = Vec::with_capacity(found.len());
+        for keys in found {
+            let key = key_of(&keys).ok_or(CloudError::Corrupt { what: "index key" })?;
+            // A purge is small and says itself what it is about.
+            if key.pk.ends_with("#PURGE") {
+                if let Some(note) = self.requests.get(&key).await? {
+                    work.push(OpenWork::Purge(items::read("purge", note)?));
+                }
+                continue;
+            }
+            work.push(parse(&key).ok_or(CloudError::Corrupt { what: "index key" })?);
+        }
+        Ok(work)
+    }
+}
+
+fn parse(key: &Key) -> Option<OpenWork> {
+    let mut parts = key.pk.split('#');
+    let (Some("T"), Some(tenant), Some(kind), Some(id)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    let tenant = TenantId::parse(tenant).ok()?;
+    if kind == "R" {
+        return Some(OpenWork::Archive(tenant, ArchiveId::parse(id).ok()?));
+    }
+    let action = ActionId::parse(id).ok()?;
+    match key.sk.split_once('#') {
+        None if key.sk == "ACTION" => Some(OpenWork::Action(tenant, action)),
+        Some(("CHUNK", number)) => Some(OpenWork::Chunk(tenant, action, number.parse().ok()?)),
+        Some(("MAIL", mail)) => Some(OpenWork::Mail(tenant, action, MailId::parse(mail).ok()?)),
+        _ => None,
+    }
+}

@@ -1,0 +1,281 @@
+//! Documents: announced, uploaded straight to S3, verified, fetched, deleted.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use oubli_cloud::{CreateOutcome, DocumentOutcome, Purge, StoreOutcome, UploadedObject};
+use oubli_domain::archive::MAX_LINK_LIFE;
+use oubli_domain::contact::ContactState;
+use oubli_domain::document::{Document, DocumentDraft, DocumentState, MAX_DOCUMENTS};
+use oubli_domain::paging::Page;
+use oubli_domain::{ContactId, DocumentId, TenantId};
+
+use crate::Oubli;
+use crate::error::{Conflict, WorkflowError};
+use crate::idempotency::{Idempotency, replayed};
+use crate::paging::{PageRequest, page};
+
+/// How long a client has to begin its upload.
+const UPLOAD_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// A request by which the client sends the bytes straight to S3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The HTTP method.
+    pub method: String,
+    /// Where to.
+    pub url: String,
+    /// Headers that must be sent exactly so.
+    pub headers: BTreeMap<String, String>,
+    /// Until when the upload may begin.
+    pub expires_at: Timestamp,
+}
+
+/// A document that was announced, and how to send its bytes.
+#[derive(Clone, Debug)]
+pub struct NewDocument {
+    /// The document.
+    pub document: Document,
+    /// How to send its bytes.
+    pub upload: Upload,
+}
+
+impl Oubli {
+    /// A page of a contact's documents, oldest first.
+    ///
+    /// # Errors
+    /// [`WorkflowError::NotFound`], [`WorkflowError::CursorInvalid`].
+    pub async fn list_documents(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        request: &PageRequest,
+    ) -> Result<Page<Document>, WorkflowError> {
+        self.contact(tenant, contact).await?;
+        let position = request.position()?;
+        let after = position
+            .as_ref()
+            .map(|position| DocumentId::parse(position.text.as_str()));
+        let after = after.transpose().map_err(|_| WorkflowError::CursorInvalid)?;
+        let found = self
+            .cloud
+            .documents(tenant, contact, after.as_ref(), request.limit.get())
+            .await?;
+        let count = match position {
+            Some(position) => position.count,
+            None if found.next.is_none() => found.items.len() as u64,
+            None => self.cloud.count_documents(tenant, contact).await?,
+        };
+        Ok(page(found.items, found.next, count))
+    }
+
+    /// Announces a document and signs its upload. The bytes go to a place of their own first, so
+    /// that a link which is still valid can never change or bring back a stored document.
+    ///
+    /// # Errors
+    /// [`WorkflowError::NotFound`], [`WorkflowError::Invalid`], [`Conflict::ContactAnonymised`],
+    /// [`Conflict::TooManyDocuments`], [`WorkflowError::IdempotencyMismatch`].
+    pub async fn create_document(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        draft: DocumentDraft,
+        idempotency: &Idempotency,
+    ) -> Result<NewDocument, WorkflowError> {
+        let found = self.contact(tenant, contact).await?;
+        let mut fields = draft.parse()?;
+        let id = DocumentId::from(self.ids.uuid());
+        let claim = self.claim(idempotency, id.as_str());
+        if let Some(earlier) = self.earlier(tenant, claim.as_ref()).await? {
+            return self.announced(tenant, contact, earlier).await;
+        }
+        if found.state == ContactState::Anonymised {
+            return Err(Conflict::ContactAnonymised.into());
+        }
+        if found.document_count >= MAX_DOCUMENTS {
+            return Err(Conflict::TooManyDocuments.into());
+        }
+        // S3 verifies one checksum; the other is learned when the document is first read.
+        if fields.sha256.is_some() {
+            fields.crc32 = None;
+        }
+        let document = Document {
+            tenant_id: tenant.clone(),
+            contact_id: contact.clone(),
+            id,
+            state: DocumentState::AwaitingUpload,
+            fields,
+            created_at: self.now(),
+            stored_at: None,
+        };
+        match (
+            self.cloud.create_document(&document, claim.as_ref()).await?,
+            claim,
+        ) {
+            (CreateOutcome::Created, _) => self.with_upload(document).await,
+            (CreateOutcome::Replayed(replay), Some(claim)) => {
+                let earlier = replayed(&claim, replay)?;
+                self.announced(tenant, contact, earlier).await
+            }
+            (CreateOutcome::ParentAbsent, _) => Err(WorkflowError::NotFound),
+            (CreateOutcome::Exists | CreateOutcome::Replayed(_), _) => Err(Conflict::AlreadyExists.into()),
+        }
+    }
+
+    async fn announced(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        id: String,
+    ) -> Result<NewDocument, WorkflowError> {
+        let id = DocumentId::parse(id).map_err(WorkflowError::internal)?;
+        let document = self.document(tenant, contact, &id).await?;
+        self.with_upload(document).await
+    }
+
+    async fn with_upload(&self, document: Document) -> Result<NewDocument, WorkflowError> {
+        let now = self.now();
+        let signed = self.cloud.sign_upload(&document, now, UPLOAD_LIFE).await?;
+        let upload = Upload {
+            method: signed.method,
+            url: signed.url,
+            headers: signed.headers,
+            expires_at: now.saturating_add(UPLOAD_LIFE).unwrap_or(now),
+        };
+        Ok(NewDocument { document, upload })
+    }
+
+    /// Verifies what was uploaded and stores it. Asking again is fine.
+    ///
+    /// # Errors
+    /// [`WorkflowError::NotFound`], [`Conflict::UploadMissing`], [`Conflict::UploadSizeMismatch`],
+    /// [`Conflict::UploadHashMismatch`], [`Conflict::UploadChanged`]; the document awaits its
+    /// upload then, as before.
+    pub async fn complete_document(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        document: &DocumentId,
+    ) -> Result<Document, WorkflowError> {
+        let found = self.document(tenant, contact, document).await?;
+        if found.state == DocumentState::Stored {
+            return Ok(found);
+        }
+        let uploaded = self
+            .cloud
+            .uploaded_object(&found)
+            .await?
+            .ok_or(Conflict::UploadMissing)?;
+        check_upload(&found, &uploaded)?;
+        if self.cloud.store_upload(&found, &uploaded).await? == StoreOutcome::Moved {
+            return Err(Conflict::UploadChanged.into());
+        }
+        let now = self.now();
+        match self.cloud.mark_stored(&found, now).await? {
+            DocumentOutcome::Done => {}
+            // Somebody else completed it a moment ago, or deleted it.
+            DocumentOutcome::Moved => {
+                let again = self.cloud.document(tenant, contact, document).await?;
+                return match again {
+                    Some(document) if document.state == DocumentState::Stored => Ok(document),
+                    Some(_) => Err(Conflict::Contended.into()),
+                    None => {
+                        self.purge_now(&Purge::of_document(tenant, contact, document))
+                            .await;
+                        Err(WorkflowError::NotFound)
+                    }
+                };
+            }
+            DocumentOutcome::ContactAbsent => {
+                self.purge_now(&Purge::of_document(tenant, contact, document))
+                    .await;
+                return Err(WorkflowError::NotFound);
+            }
+        }
+        if let Err(error) = self.cloud.delete_upload(&found).await {
+            // It goes by the bucket's rule within a day.
+            tracing::warn!(%error, document_id = %document, "an upload was not deleted after it was stored");
+        }
+        Ok(Document {
+            state: DocumentState::Stored,
+            stored_at: Some(now),
+            ..found
+        })
+    }
+
+    /// A link of 5 minutes to a stored document.
+    ///
+    /// # Errors
+    /// [`WorkflowError::NotFound`], [`Conflict::DocumentNotStored`].
+    pub async fn document_link(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        document: &DocumentId,
+    ) -> Result<String, WorkflowError> {
+        let found = self.document(tenant, contact, document).await?;
+        if found.state != DocumentState::Stored {
+            return Err(Conflict::DocumentNotStored.into());
+        }
+        Ok(self
+            .cloud
+            .document_link(&found, self.now(), MAX_LINK_LIFE)
+            .await?)
+    }
+
+    /// Deletes a document.
+    ///
+    /// # Errors
+    /// [`WorkflowError::NotFound`], [`Conflict::Contended`].
+    pub async fn delete_document(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        document: &DocumentId,
+    ) -> Result<(), WorkflowError> {
+        for _ in 0..3 {
+            let found = self.document(tenant, contact, document).await?;
+            let holder = self.contact(tenant, contact).await?;
+            let is_photo = holder.fields.photo_document_id.as_ref() == Some(document);
+            let (outcome, purge) = self.cloud.delete_document(&found, is_photo, self.now()).await?;
+            if outcome == DocumentOutcome::Done {
+                self.purge_now(&purge).await;
+                return Ok(());
+            }
+        }
+        Err(Conflict::Contended.into())
+    }
+
+    async fn document(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        document: &DocumentId,
+    ) -> Result<Document, WorkflowError> {
+        self.cloud
+            .document(tenant, contact, document)
+            .await?
+            .ok_or(WorkflowError::NotFound)
+    }
+
+    /// Deletes objects whose record is gone. If that fails, the note of it stays for the janitor.
+    pub(crate) async fn purge_now(&self, purge: &Purge) {
+        if let Err(error) = self.cloud.purge(purge).await {
+            tracing::warn!(%error, contact_id = %purge.contact_id, "objects are left for the janitor to delete");
+        }
+    }
+}
+
+fn check_upload(document: &Document, uploaded: &UploadedObject) -> Result<(), Conflict> {
+    let fields = &document.fields;
+    if uploaded.size_bytes != fields.size_bytes {
+        return Err(Conflict::UploadSizeMismatch);
+    }
+    let same_sha256 = fields.sha256.is_none_or(|given| uploaded.sha256 == Some(given));
+    let same_crc32 = fields.crc32.is_none_or(|given| uploaded.crc32 == Some(given));
+    if same_sha256 && same_crc32 {
+        Ok(())
+    } else {
+        Err(Conflict::UploadHashMismatch)
+    }
+}

@@ -1,0 +1,299 @@
+//! The builder: one contact's data and documents into one archive.
+//!
+//! Bytes flow from S3 through the archive writer to S3, and are nowhere at rest: documents are
+//! read ahead in pieces bounded by bytes, parts of the archive are sent a few at a time.
+
+mod parts;
+mod reading;
+
+use jiff::Timestamp;
+use oubli_archive::contents::{ArchiveBuild, ArchivePlan, BuildError, DocumentHashes, DocumentStart};
+use oubli_archive::hashes::ContentHasher;
+use oubli_archive::zip64::{ArchiveSummary, DEFAULT_PART_BYTES, MAX_ARCHIVE_BYTES};
+use oubli_cloud::{CompletedExport, ItemOutcome, TakeOutcome, TakenItem};
+use oubli_domain::action::{Action, ItemState, MAX_ITEM_ATTEMPTS};
+use oubli_domain::archive::{Archive, ArchiveState, archive_expiry};
+use oubli_domain::contact::Contact;
+use oubli_domain::document::Document;
+use oubli_domain::message::BuildArchiveMessage;
+use oubli_domain::{ArchiveId, AttemptId, ContactId, DocumentId, Language, Reason, TenantId};
+
+use crate::Oubli;
+use crate::error::WorkflowError;
+use parts::PartSender;
+use reading::DocumentReader;
+
+/// How often a contact is read again that changes while it is read.
+const READS: usize = 5;
+
+/// Why an archive was not built.
+#[derive(Debug)]
+enum ExportError {
+    /// It cannot be: the item says why.
+    Impossible(Reason),
+    /// Not now.
+    Workflow(WorkflowError),
+}
+
+impl<E: Into<WorkflowError>> From<E> for ExportError {
+    fn from(error: E) -> Self {
+        Self::Workflow(error.into())
+    }
+}
+
+fn of_build(error: BuildError) -> ExportError {
+    match error.reason() {
+        Some(reason) => ExportError::Impossible(reason),
+        None => ExportError::Workflow(WorkflowError::internal(error)),
+    }
+}
+
+impl Oubli {
+    /// Builds the archive of one contact of an action, if that is still to be done.
+    ///
+    /// # Errors
+    /// [`WorkflowError::Busy`], [`WorkflowError::Internal`]: the message is to come again.
+    pub async fn build_archive(&self, message: &BuildArchiveMessage) -> Result<(), WorkflowError> {
+        let (tenant, id, chunk) = (&message.tenant_id, &message.action_id, message.chunk);
+        let action = self.cloud.action(tenant, id).await?;
+        let Some(action) = action.filter(|action| chunk < action.chunks_planned) else {
+            tracing::warn!("a build message for an item that is not there");
+            return Ok(());
+        };
+        if action.stop_requested && !self.has_begun(&action, chunk, &message.contact_id).await? {
+            // The planner counts what a stop left; this message has nothing to do.
+            return self.settle_chunk(tenant, id, chunk).await;
+        }
+        let attempt = AttemptId::from(self.ids.uuid());
+        let archive = ArchiveId::from(self.ids.uuid());
+        let contact = &message.contact_id;
+        match self
+            .cloud
+            .take_item(&action, chunk, contact, &attempt, &archive, self.now())
+            .await?
+        {
+            // Its holder ends it, or its lease does and the janitor hands it out again.
+            TakeOutcome::Busy => Ok(()),
+            TakeOutcome::Ended(_) => self.settle_chunk(tenant, id, chunk).await,
+            TakeOutcome::Taken(taken) => {
+                self.export_taken(&action, chunk, &taken).await?;
+                self.settle_chunk(tenant, id, chunk).await
+            }
+        }
+    }
+
+    async fn has_begun(
+        &self,
+        action: &Action,
+        chunk: u32,
+        contact: &ContactId,
+    ) -> Result<bool, WorkflowError> {
+        let items = self
+            .cloud
+            .chunk_items(&action.tenant_id, &action.id, chunk)
+            .await?;
+        Ok(items
+            .get(contact)
+            .is_some_and(|item| item.state == ItemState::Running))
+    }
+
+    async fn export_taken(
+        &self,
+        action: &Action,
+        chunk: u32,
+        taken: &TakenItem,
+    ) -> Result<(), WorkflowError> {
+        let tenant = &action.tenant_id;
+        if taken.item.attempts > 1 {
+            // Earlier attempts lost their lease: what they left is nobody's.
+            self.cloud.clear_attempts(tenant, &taken.archive_id, None).await?;
+        }
+        let outcome = if taken.item.attempts > MAX_ITEM_ATTEMPTS {
+            Err(ExportError::Impossible(Reason::TooManyAttempts))
+        } else {
+            self.export(action, chunk, taken).await
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(ExportError::Impossible(reason)) => {
+                tracing::info!(reason = reason.code(), "the contact cannot be exported");
+                self.cloud
+                    .end_item(action, chunk, taken, ItemOutcome::Failed(reason))
+                    .await?;
+                Ok(())
+            }
+            Err(ExportError::Workflow(error)) => Err(error),
+        }
+    }
+
+    async fn export(&self, action: &Action, chunk: u32, taken: &TakenItem) -> Result<(), ExportError> {
+        let tenant = &action.tenant_id;
+        let (contact, documents) = self.read_whole(tenant, &taken.item.contact_id).await?;
+        contact.may_export().map_err(ExportError::Impossible)?;
+        let language = self
+            .cloud
+            .tenant(tenant)
+            .await?
+            .map_or(Language::En, |tenant| tenant.language);
+        let contact_version = contact.version;
+        let plan = ArchivePlan::new(contact, documents.clone(), language);
+        let plan = plan.map_err(|_| ExportError::Impossible(Reason::ArchiveTooLarge))?;
+        if plan.document_bytes() > MAX_ARCHIVE_BYTES {
+            return Err(ExportError::Impossible(Reason::ArchiveTooLarge));
+        }
+        let mut sender = PartSender::new(&self.cloud, tenant, &taken.archive_id, &taken.attempt_id);
+        let written = self.write_archive(plan, &documents, &mut sender).await;
+        let (summary, learned) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                sender.abort().await;
+                return Err(error);
+            }
+        };
+        let object_key = match sender.complete().await {
+            Ok(object_key) => object_key,
+            Err(error) => {
+                sender.abort().await;
+                return Err(error.into());
+            }
+        };
+        let created_at = self.now();
+        let archive = record(action, taken, contact_version, object_key, &summary, created_at);
+        self.keep_hashes(&documents, &learned).await?;
+        match self.cloud.complete_export(action, chunk, taken, &archive).await? {
+            CompletedExport::Recorded => Ok(()),
+            CompletedExport::ContactAbsent => {
+                self.cloud.delete_archive_object(&archive.object_key).await?;
+                Err(ExportError::Impossible(Reason::ContactAbsent))
+            }
+            CompletedExport::Lost => {
+                tracing::warn!("another attempt has taken over; this one's archive is deleted");
+                Ok(self.cloud.delete_archive_object(&archive.object_key).await?)
+            }
+        }
+    }
+
+    /// Reads a contact and its documents as they are in one version.
+    async fn read_whole(
+        &self,
+        tenant: &TenantId,
+        id: &ContactId,
+    ) -> Result<(Contact, Vec<Document>), ExportError> {
+        let absent = || ExportError::Impossible(Reason::ContactAbsent);
+        let mut contact = self.cloud.contact(tenant, id).await?.ok_or_else(absent)?;
+        for _ in 0..READS {
+            let documents = self.cloud.stored_documents(tenant, id).await?;
+            let again = self.cloud.contact(tenant, id).await?.ok_or_else(absent)?;
+            if again.version == contact.version {
+                return Ok((contact, documents));
+            }
+            contact = again;
+        }
+        Err(ExportError::Impossible(Reason::ContactChanged))
+    }
+
+    async fn write_archive(
+        &self,
+        plan: ArchivePlan,
+        documents: &[Document],
+        sender: &mut PartSender<'_>,
+    ) -> Result<(ArchiveSummary, Vec<DocumentHashes>), ExportError> {
+        let mut build = ArchiveBuild::new(plan, DEFAULT_PART_BYTES).map_err(of_build)?;
+        let order: Vec<_> = build
+            .documents()
+            .iter()
+            .map(|document| document.id.clone())
+            .collect();
+        let by_id = |id: &DocumentId| documents.iter().find(|document| document.id == *id).cloned();
+        let in_order: Vec<_> = order.iter().filter_map(by_id).collect();
+        let mut reader = DocumentReader::new(&self.cloud, in_order.clone());
+        let mut learned = Vec::new();
+        for document in &in_order {
+            let head = reader.next_piece(document).await?;
+            let mut left = document.fields.size_bytes.saturating_sub(head.len() as u64);
+            if build.start_document(&head).map_err(of_build)? == DocumentStart::CrcNeeded {
+                let hashes = self.read_hashes(document).await?;
+                build.learn(&hashes).map_err(of_build)?;
+                if build.start_document(&head).map_err(of_build)? == DocumentStart::CrcNeeded {
+                    return Err(ExportError::Workflow(WorkflowError::internal(
+                        "a learned CRC-32 was not taken",
+                    )));
+                }
+            }
+            drop(head);
+            sender.send_ready(&mut build).await?;
+            while left > 0 {
+                let piece = reader.next_piece(document).await?;
+                left = left.saturating_sub(piece.len() as u64);
+                build.write(&piece).map_err(of_build)?;
+                drop(piece);
+                sender.send_ready(&mut build).await?;
+            }
+            let hashes = build.finish_document().map_err(of_build)?;
+            if hashes.learned {
+                learned.push(hashes);
+            }
+        }
+        let summary = build.finish().map_err(of_build)?;
+        sender.send_ready(&mut build).await?;
+        Ok((summary, learned))
+    }
+
+    /// Reads a document once only to know its hashes.
+    async fn read_hashes(
+        &self,
+        document: &Document,
+    ) -> Result<oubli_archive::hashes::ContentHashes, ExportError> {
+        let mut reader = DocumentReader::new(&self.cloud, vec![document.clone()]);
+        let mut hasher = ContentHasher::default();
+        let mut left = document.fields.size_bytes;
+        while left > 0 {
+            let piece = reader.next_piece(document).await?;
+            left = left.saturating_sub(piece.len() as u64);
+            hasher.update(&piece);
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Keeps with the documents what was learned, so that the next archive need not read twice.
+    async fn keep_hashes(
+        &self,
+        documents: &[Document],
+        learned: &[DocumentHashes],
+    ) -> Result<(), WorkflowError> {
+        for known in learned {
+            let document = documents.iter().find(|document| document.id == known.document_id);
+            if let Some(document) = document {
+                self.cloud
+                    .keep_hashes(document, &known.hashes.sha256, known.hashes.crc32)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn record(
+    action: &Action,
+    taken: &TakenItem,
+    contact_version: u64,
+    object_key: String,
+    summary: &ArchiveSummary,
+    created_at: Timestamp,
+) -> Archive {
+    Archive {
+        tenant_id: action.tenant_id.clone(),
+        id: taken.archive_id.clone(),
+        contact_id: taken.item.contact_id.clone(),
+        contact_version,
+        action_id: action.id.clone(),
+        state: ArchiveState::Ready,
+        object_key,
+        size_bytes: summary.size_bytes,
+        sha256: summary.sha256,
+        created_at,
+        expires_at: archive_expiry(created_at),
+        downloaded_at: None,
+        deleted_at: None,
+    }
+}

@@ -1,0 +1,182 @@
+//! The planner: cuts selections into chunks and hands out their items; sweeps for retries and
+//! stops. One page a message, then a message to itself.
+
+use jiff::{SignedDuration, Timestamp};
+use oubli_cloud::PlannedChunk;
+use oubli_domain::ContactId;
+use oubli_domain::action::{Action, ItemState, MAX_CHUNK_ITEMS, PlannerStep, Selection};
+use oubli_domain::message::{BuildArchiveMessage, PlanMessage};
+
+use crate::Oubli;
+use crate::error::WorkflowError;
+use crate::preview::query_of;
+
+/// How often a sweep looks again at a chunk whose items moved under it.
+const LOOKS: usize = 5;
+
+impl Oubli {
+    /// Does the next steps of an action, up to one page of contacts, and sends a message to go on
+    /// with. A repeated or late message does what is next, whatever that is by then.
+    ///
+    /// # Errors
+    /// [`WorkflowError::Busy`], [`WorkflowError::Internal`]: the message is to come again.
+    pub async fn plan_step(&self, message: &PlanMessage) -> Result<(), WorkflowError> {
+        loop {
+            let Some(action) = self.cloud.action(&message.tenant_id, &message.action_id).await? else {
+                tracing::warn!("a plan message for an action that is not there");
+                return Ok(());
+            };
+            match action.next_step() {
+                PlannerStep::PlanChunk(_) => self.plan_chunk(&action).await?,
+                PlannerStep::DispatchChunk(chunk) => {
+                    self.dispatch_chunk(&action, chunk).await?;
+                    if action.selection_exhausted {
+                        continue;
+                    }
+                    self.cloud.send_plan(message).await?;
+                    return Ok(());
+                }
+                PlannerStep::RetryChunk(chunk) => {
+                    self.retry_chunk(&action, chunk).await?;
+                    self.cloud.note_swept(&action, self.now()).await?;
+                }
+                PlannerStep::StopChunk(chunk) => {
+                    self.stop_chunk(&action, chunk).await?;
+                    self.cloud.note_swept(&action, self.now()).await?;
+                }
+                PlannerStep::Settle => {
+                    self.cloud.note_waiting(&action, self.now()).await?;
+                }
+                PlannerStep::Nothing => return self.settle_action(&action.tenant_id, &action.id).await,
+            }
+        }
+    }
+
+    async fn plan_chunk(&self, action: &Action) -> Result<(), WorkflowError> {
+        let selection = self.cloud.selection(&action.tenant_id, &action.id).await?;
+        // Gone: another planner was at its end a moment ago; the next look at the action tells.
+        let Some(selection) = selection else { return Ok(()) };
+        let planned = match selection {
+            Selection::ContactIds(ids) => planned_ids(&ids, action.plan_cursor.as_deref()),
+            Selection::Filter(filter) => {
+                // Contacts that are entered after the action was started are not in it.
+                let end = action.created_at.saturating_add(SignedDuration::from_millis(1));
+                let end = end.unwrap_or(Timestamp::MAX);
+                let before = filter.created_before.map_or(end, |before| before.min(end));
+                let limit = u32::try_from(MAX_CHUNK_ITEMS).unwrap_or(u32::MAX);
+                let cursor = action.plan_cursor.as_deref();
+                let page = self
+                    .cloud
+                    .scan_contacts(&action.tenant_id, &query_of(&filter), Some(before), cursor, limit)
+                    .await?;
+                let contact_ids = page.contacts.into_iter().map(|contact| contact.id).collect();
+                PlannedChunk {
+                    contact_ids,
+                    next: page.next,
+                }
+            }
+        };
+        self.cloud.write_chunk(action, &planned, self.now()).await?;
+        Ok(())
+    }
+
+    async fn dispatch_chunk(&self, action: &Action, chunk: u32) -> Result<(), WorkflowError> {
+        let contacts = self
+            .cloud
+            .chunk_contacts(&action.tenant_id, &action.id, chunk)
+            .await?;
+        self.send_builds(action, chunk, contacts).await?;
+        self.cloud.note_dispatched(action, self.now()).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn send_builds(
+        &self,
+        action: &Action,
+        chunk: u32,
+        contacts: Vec<ContactId>,
+    ) -> Result<(), WorkflowError> {
+        let message = |contact_id| BuildArchiveMessage {
+            tenant_id: action.tenant_id.clone(),
+            action_id: action.id.clone(),
+            chunk,
+            contact_id,
+        };
+        let messages: Vec<_> = contacts.into_iter().map(message).collect();
+        Ok(self.cloud.send_builds(&messages).await?)
+    }
+
+    /// Puts the failed items of a chunk back and hands them out again.
+    async fn retry_chunk(&self, action: &Action, chunk: u32) -> Result<(), WorkflowError> {
+        let (tenant, id) = (&action.tenant_id, &action.id);
+        for _ in 0..LOOKS {
+            let items = self.cloud.chunk_items(tenant, id, chunk).await?;
+            let failed = items
+                .values()
+                .filter(|item| item.state == ItemState::Failed && item.run < action.run);
+            let failed: Vec<_> = failed.cloned().collect();
+            if failed.is_empty() {
+                let back = items.values().filter(|item| {
+                    item.run == action.run && matches!(item.state, ItemState::Queued | ItemState::Running)
+                });
+                let back: Vec<_> = back.map(|item| item.contact_id.clone()).collect();
+                self.send_builds(action, chunk, back).await?;
+                return self.settle_chunk(tenant, id, chunk).await;
+            }
+            if let Some(counted) = self.cloud.chunk(tenant, id, chunk).await? {
+                let due = self.now().saturating_add(SignedDuration::from_mins(18));
+                self.cloud
+                    .unfold_chunk(action, &counted, due.unwrap_or(Timestamp::MAX))
+                    .await?;
+            }
+            self.cloud.requeue_items(action, chunk, &failed).await?;
+        }
+        Err(WorkflowError::Busy)
+    }
+
+    /// Stops what has not begun in a chunk.
+    async fn stop_chunk(&self, action: &Action, chunk: u32) -> Result<(), WorkflowError> {
+        let (tenant, id) = (&action.tenant_id, &action.id);
+        let contacts = self.cloud.chunk_contacts(tenant, id, chunk).await?;
+        for _ in 0..LOOKS {
+            let items = self.cloud.chunk_items(tenant, id, chunk).await?;
+            let not_begun =
+                |id: &&ContactId| items.get(*id).is_none_or(|item| item.state == ItemState::Queued);
+            let not_begun: Vec<_> = contacts.iter().filter(not_begun).cloned().collect();
+            if not_begun.is_empty() || self.cloud.stop_items(action, chunk, &not_begun).await? {
+                return self.settle_chunk(tenant, id, chunk).await;
+            }
+        }
+        Err(WorkflowError::Busy)
+    }
+}
+
+fn planned_ids(ids: &[ContactId], cursor: Option<&str>) -> PlannedChunk {
+    let from = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0_usize);
+    let contact_ids: Vec<_> = ids.iter().skip(from).take(MAX_CHUNK_ITEMS).cloned().collect();
+    let to = from + contact_ids.len();
+    PlannedChunk {
+        contact_ids,
+        next: (to < ids.len()).then(|| to.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_planned_in_pages_without_a_gap() {
+        let ids: Vec<_> = (0..1_000)
+            .map(|n| ContactId::parse(format!("c{n}")).unwrap())
+            .collect();
+        let first = planned_ids(&ids, None);
+        assert_eq!(
+            (first.contact_ids.len(), first.next.as_deref()),
+            (500, Some("500"))
+        );
+        let second = planned_ids(&ids, first.next.as_deref());
+        assert_eq!((second.contact_ids.len(), second.next), (500, None));
+        assert_eq!([first.contact_ids, second.contact_ids].concat(), ids);
+    }
+}

@@ -101,11 +101,16 @@ impl Store {
         if self.closed {
             return Err(ApiError::internal("the engine is stopped"));
         }
-        if let Some(journal) = &mut self.journal {
-            journal.append(&events).map_err(|error| {
-                tracing::error!(%error, "the queues' journal could not be written");
-                ApiError::internal("the queues' journal could not be written")
-            })?;
+        let written = self
+            .journal
+            .as_mut()
+            .map_or(Ok(()), |journal| journal.append(&events));
+        if let Err(error) = written {
+            tracing::error!(%error, "the queues' journal could not be written");
+            // Perhaps half a line is there. Nothing may be written behind it: as the last line it is
+            // dropped by the next start.
+            self.closed = true;
+            return Err(ApiError::internal("the queues' journal could not be written"));
         }
         events.into_iter().try_for_each(|event| self.apply(event))
     }

@@ -215,3 +215,69 @@ async fn batches_answer_for_each_entry_and_limits_are_exact() {
         "four days is how long a message is kept"
     );
 }
+
+#[tokio::test]
+async fn a_fifo_group_keeps_its_order_and_stands_still_while_a_message_is_in_flight() {
+    let (engines, clock) = ephemeral().await;
+    let client = sqs(&engines);
+    let attributes = [
+        (QueueAttributeName::FifoQueue, "true"),
+        (QueueAttributeName::ContentBasedDeduplication, "true"),
+    ];
+    let url = queue(&client, "work.fifo", &attributes).await;
+    let send = |group: &'static str, body: &'static str| {
+        client
+            .send_message()
+            .queue_url(&url)
+            .message_group_id(group)
+            .message_body(body)
+            .send()
+    };
+    let first = send("a", "1").await.unwrap();
+    assert_eq!(send("a", "1").await.unwrap().message_id, first.message_id);
+    send("a", "2").await.unwrap();
+    send("b", "3").await.unwrap();
+
+    let one = client
+        .receive_message()
+        .queue_url(&url)
+        .send()
+        .await
+        .unwrap()
+        .messages
+        .unwrap();
+    assert_eq!(bodies(&one), ["1"]);
+    assert_eq!(
+        bodies(&receive(&client, &url).await),
+        ["3"],
+        "group a stands still"
+    );
+    clock.advance(SignedDuration::from_secs(30));
+    let handle = one[0].receipt_handle().unwrap();
+    let late = client
+        .delete_message()
+        .queue_url(&url)
+        .receipt_handle(handle)
+        .send()
+        .await;
+    assert_eq!(
+        late.unwrap_err().code(),
+        Some("InvalidParameterValue"),
+        "the handle has expired"
+    );
+    assert_eq!(bodies(&receive(&client, &url).await), ["1", "2", "3"]);
+
+    clock.advance(SignedDuration::from_secs(5 * 60));
+    assert_ne!(
+        send("a", "1").await.unwrap().message_id,
+        first.message_id,
+        "five minutes are over"
+    );
+    let missing = client
+        .send_message()
+        .queue_url(&url)
+        .message_body("no group")
+        .send()
+        .await;
+    assert_eq!(missing.unwrap_err().code(), Some("MissingParameter"));
+}

@@ -1,1 +1,28 @@
-//! Function bulk-planner.
+//! Function `bulk-planner`: plans a data action, one step a message.
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use oubli_domain::message::PlanMessage;
+use oubli_runtime::batch::{Retry, batch_metrics, run_batch};
+use oubli_runtime::metrics::Metrics;
+use oubli_workflows::Oubli;
+use tracing::Instrument;
+
+/// Steps of one action depend on each other: two at once would only meet at a condition.
+const CONCURRENCY: usize = 1;
+
+/// Deals with a batch of messages and answers which are to be delivered again.
+pub async fn handle(oubli: &Oubli, metrics: &Metrics, event: SqsEvent) -> SqsBatchResponse {
+    let records = event.records.len();
+    let response = run_batch(event, CONCURRENCY, |message: PlanMessage| async move {
+        let span =
+            tracing::info_span!("plan", tenant_id = %message.tenant_id, action_id = %message.action_id);
+        oubli
+            .plan_step(&message)
+            .instrument(span)
+            .await
+            .map_err(Retry::because)
+    })
+    .await;
+    metrics.emit(oubli.now(), &batch_metrics(records, &response));
+    response
+}

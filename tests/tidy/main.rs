@@ -4,6 +4,7 @@
 
 mod files;
 mod layers;
+mod settings;
 mod template;
 
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use oubli_local::provision::template::{Resource, Template};
 
 use crate::root;
 
-fn template() -> Template {
+fn template() -> &'static Template {
     Template::embedded().unwrap()
 }
 
@@ -88,7 +88,7 @@ fn a_queue_hides_a_message_six_times_as_long_as_its_function_may_run() {
                 continue;
             }
             read += 1;
-            let queue = find(&template, referred(event.at(&["Properties", "Queue"]).unwrap()));
+            let queue = find(template, referred(event.at(&["Properties", "Queue"]).unwrap()));
             let visibility = queue
                 .property(&["VisibilityTimeout"])
                 .and_then(Node::integer)
@@ -138,7 +138,7 @@ fn what_fails_five_times_is_kept_apart_and_somebody_is_told() {
                 .and_then(Node::integer)
         };
         assert!(
-            kept(find(&template, target)) > kept(queue),
+            kept(find(template, target)) > kept(queue),
             "{target} forgets before its queue does"
         );
     }
@@ -146,7 +146,7 @@ fn what_fails_five_times_is_kept_apart_and_somebody_is_told() {
 
 #[test]
 fn rights_are_named_one_by_one() {
-    for (place, statement) in statements(&template()) {
+    for (place, statement) in statements(template()) {
         let actions = statement.get("Action").map(texts).unwrap_or_default();
         assert!(!actions.is_empty(), "{place}");
         match statement.get("Effect").and_then(Node::text) {
@@ -178,15 +178,15 @@ fn functions_have_a_role_a_log_and_a_timeout_of_their_own() {
             function.property(&["Policies"]).is_none(),
             "{id}: SAM would write its role"
         );
-        let role = find(&template, referred(function.property(&["Role"]).unwrap()));
+        let role = find(template, referred(function.property(&["Role"]).unwrap()));
         assert!(role.property(&["ManagedPolicyArns"]).is_none(), "{id}");
         assert!(roles.insert(role.logical_id.clone()), "{id} shares its role");
         let log = find(
-            &template,
+            template,
             referred(function.property(&["LoggingConfig", "LogGroup"]).unwrap()),
         );
         assert!(function.property(&["Timeout"]).is_some() && function.property(&["MemorySize"]).is_some());
-        let own_log = statements(&template).into_iter().any(|(place, statement)| {
+        let own_log = statements(template).into_iter().any(|(place, statement)| {
             place == format!("{}/Log", role.logical_id)
                 && mentions(statement.get("Resource").unwrap(), &log.logical_id)
         });
@@ -314,7 +314,7 @@ fn tables_can_be_brought_back_and_outlive_the_stack() {
     }
     let lasting = template
         .of_kind("AWS::DynamoDB::Table")
-        .chain([find(&template, "DocumentsBucket")]);
+        .chain([find(template, "DocumentsBucket")]);
     for resource in lasting {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
             let found = resource.node.get(policy).and_then(Node::text);

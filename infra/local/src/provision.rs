@@ -146,7 +146,7 @@ pub async fn provision(
     parameters: &ProvisionParameters,
 ) -> Result<Provisioned, ProvisionError> {
     let template = Template::embedded()?;
-    let mut evaluator = Evaluator::new(&template, parameters)?;
+    let mut evaluator = Evaluator::new(template, parameters)?;
     let endpoint = Endpoint::new(endpoint_url);
 
     let mut pending = Vec::new();

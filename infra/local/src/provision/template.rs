@@ -1,5 +1,7 @@
 //! The stack's template, read.
 
+use std::sync::OnceLock;
+
 use super::ProvisionError;
 use super::node::Node;
 
@@ -45,12 +47,17 @@ pub struct Route {
 }
 
 impl Template {
-    /// The project's own template.
+    /// The project's own template, read once per process.
     ///
     /// # Errors
     /// [`ProvisionError::Template`] when it cannot be read.
-    pub fn embedded() -> Result<Self, ProvisionError> {
-        Self::parse(TEXT)
+    pub fn embedded() -> Result<&'static Self, ProvisionError> {
+        static EMBEDDED: OnceLock<Template> = OnceLock::new();
+        if let Some(template) = EMBEDDED.get() {
+            return Ok(template);
+        }
+        let template = Self::parse(TEXT)?;
+        Ok(EMBEDDED.get_or_init(|| template))
     }
 
     /// Reads a template.

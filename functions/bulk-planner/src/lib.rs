@@ -5,7 +5,6 @@ use oubli_domain::message::PlanMessage;
 use oubli_runtime::batch::{Retry, batch_metrics, run_batch};
 use oubli_runtime::metrics::Metrics;
 use oubli_workflows::Oubli;
-use tracing::Instrument;
 
 /// Steps of one action depend on each other: two at once would only meet at a condition.
 const CONCURRENCY: usize = 1;
@@ -13,14 +12,15 @@ const CONCURRENCY: usize = 1;
 /// Deals with a batch of messages and answers which are to be delivered again.
 pub async fn handle(oubli: &Oubli, metrics: &Metrics, event: SqsEvent) -> SqsBatchResponse {
     let records = event.records.len();
-    let response = run_batch(event, CONCURRENCY, |message: PlanMessage| async move {
-        let span =
-            tracing::info_span!("plan", tenant_id = %message.tenant_id, action_id = %message.action_id);
-        oubli
-            .plan_step(&message)
-            .instrument(span)
-            .await
-            .map_err(Retry::because)
+    let span_of = |message: &PlanMessage| {
+        tracing::info_span!(
+            "plan",
+            tenant_id = %message.tenant_id,
+            action_id = %message.action_id
+        )
+    };
+    let response = run_batch(event, CONCURRENCY, span_of, |message| async move {
+        oubli.plan_step(&message).await.map_err(Retry::because)
     })
     .await;
     metrics.emit(oubli.now(), &batch_metrics(records, &response));

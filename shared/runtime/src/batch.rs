@@ -13,7 +13,7 @@ use std::panic::AssertUnwindSafe;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::{FutureExt, StreamExt, stream};
 use serde::de::DeserializeOwned;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::error_chain::ErrorChain;
 use crate::metrics::{Metric, Unit};
@@ -36,16 +36,24 @@ impl Retry {
 /// Deals with the records of a batch, at most `concurrency` (at least 1) at a time, begun in the
 /// order of the batch.
 ///
+/// `span_of` gives the span of a message's work, with its ids; what is logged of its end stands in it.
+///
 /// The answer names, in that order and once each, the messages that are to be delivered again:
 /// those whose body is no `M`, those whose `handle` failed, those whose `handle` panicked. A message
 /// without an id (SQS sends none) makes the answer one that Lambda takes as "all failed".
-pub async fn run_batch<M, F, Fut>(event: SqsEvent, concurrency: usize, handle: F) -> SqsBatchResponse
+pub async fn run_batch<M, S, F, Fut>(
+    event: SqsEvent,
+    concurrency: usize,
+    span_of: S,
+    handle: F,
+) -> SqsBatchResponse
 where
     M: DeserializeOwned,
+    S: Fn(&M) -> Span,
     F: Fn(M) -> Fut,
     Fut: Future<Output = Result<(), Retry>>,
 {
-    let handle = &handle;
+    let (span_of, handle) = (&span_of, &handle);
     let failed: Vec<String> = stream::iter(event.records)
         .map(|record| async move {
             let message_id = record.message_id.clone().unwrap_or_default();
@@ -54,7 +62,7 @@ where
                 .get("ApproximateReceiveCount")
                 .map(String::as_str);
             let span = tracing::info_span!("record", message_id, receive_count);
-            let succeeded = run_record(&record, handle).instrument(span).await;
+            let succeeded = run_record(&record, span_of, handle).instrument(span).await;
             (!succeeded).then_some(message_id)
         })
         .buffered(concurrency.max(1))
@@ -86,9 +94,10 @@ pub fn batch_metrics(records: usize, response: &SqsBatchResponse) -> [Metric<'st
 }
 
 /// Deals with one record and says whether it is done with.
-async fn run_record<M, F, Fut>(record: &SqsMessage, handle: &F) -> bool
+async fn run_record<M, S, F, Fut>(record: &SqsMessage, span_of: &S, handle: &F) -> bool
 where
     M: DeserializeOwned,
+    S: Fn(&M) -> Span,
     F: Fn(M) -> Fut,
     Fut: Future<Output = Result<(), Retry>>,
 {
@@ -105,6 +114,16 @@ where
             return false;
         }
     };
+    let span = span_of(&message);
+    run_message(message, handle).instrument(span).await
+}
+
+/// Deals with one message and says whether it is done with.
+async fn run_message<M, F, Fut>(message: M, handle: &F) -> bool
+where
+    F: Fn(M) -> Fut,
+    Fut: Future<Output = Result<(), Retry>>,
+{
     // The panicking record's own values are gone; what it shares with others are AWS clients and
     // records in tables, which every step finds as another process may have left them.
     match AssertUnwindSafe(async { handle(message).await })

@@ -21,6 +21,10 @@ fn event(bodies: &[(&str, &str)]) -> SqsEvent {
     serde_json::from_value(json!({ "Records": records })).unwrap()
 }
 
+fn span_of(order: &Order) -> Span {
+    tracing::info_span!("order", number = order.number)
+}
+
 fn failures(response: &SqsBatchResponse) -> Vec<&str> {
     response
         .batch_item_failures
@@ -31,7 +35,7 @@ fn failures(response: &SqsBatchResponse) -> Vec<&str> {
 
 #[tokio::test]
 async fn an_empty_batch_fails_nothing() {
-    let response = run_batch(event(&[]), 4, |_: Order| async {
+    let response = run_batch(event(&[]), 4, span_of, |_: Order| async {
         Err(Retry::because("never called"))
     })
     .await;
@@ -52,7 +56,7 @@ async fn a_poison_message_harms_itself_only() {
         ("empty", ""),
         ("c", r#"{"number":4}"#),
     ];
-    let response = run_batch(event(&bodies), 2, |order: Order| {
+    let response = run_batch(event(&bodies), 2, span_of, |order: Order| {
         handled.borrow_mut().push(order.number);
         async { Ok(()) }
     })
@@ -74,7 +78,7 @@ async fn a_panic_is_a_retry_of_its_record() {
         ("d", r#"{"number":4}"#),
     ];
     let handled = Cell::new(0);
-    let response = run_batch(event(&bodies), 4, |order: Order| {
+    let response = run_batch(event(&bodies), 4, span_of, |order: Order| {
         // Before the first await and after it: both are the record's own affair.
         assert_ne!(order.number, 1, "at once");
         let handled = &handled;
@@ -102,7 +106,7 @@ async fn records_begin_in_order_and_no_more_at_once_than_allowed() {
     for concurrency in [0, 1, 3] {
         let begun = RefCell::new(Vec::new());
         let (running, most) = (Cell::new(0_usize), Cell::new(0_usize));
-        let response = run_batch(event(&bodies), concurrency, |order: Order| {
+        let response = run_batch(event(&bodies), concurrency, span_of, |order: Order| {
             let (begun, running, most) = (&begun, &running, &most);
             async move {
                 begun.borrow_mut().push(order.number);
@@ -134,7 +138,7 @@ async fn a_duplicate_is_dealt_with_twice_and_named_once() {
         ("b", r#"{"number":2}"#),
         ("a", r#"{"number":1}"#),
     ];
-    let response = run_batch(event(&bodies), 1, |order: Order| {
+    let response = run_batch(event(&bodies), 1, span_of, |order: Order| {
         handled.set(handled.get() + 1);
         async move {
             if order.number == 1 {
@@ -152,7 +156,7 @@ async fn a_duplicate_is_dealt_with_twice_and_named_once() {
 #[tokio::test]
 async fn a_failed_record_without_id_fails_the_batch() {
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [{ "body": "no json" }] })).unwrap();
-    let response = run_batch(event, 1, |_: Order| async { Ok(()) }).await;
+    let response = run_batch(event, 1, span_of, |_: Order| async { Ok(()) }).await;
     assert_eq!(
         failures(&response),
         [""],
@@ -170,7 +174,7 @@ async fn the_log_names_the_message_and_not_its_content() {
         ("named", r#"{"Chloé":"Lefèvre"}"#),
         ("busy", r#"{"number":7}"#),
     ];
-    let response = run_batch(event(&bodies), 1, |_: Order| async {
+    let response = run_batch(event(&bodies), 1, span_of, |_: Order| async {
         Err(Retry::because(io::Error::other("the table is throttled")))
     })
     .await;
@@ -183,5 +187,9 @@ async fn the_log_names_the_message_and_not_its_content() {
     assert_eq!(lines[0]["kind"], "Data");
     assert_eq!(lines[2]["error"], "the table is throttled");
     assert_eq!(lines[2]["receive_count"], "2");
+    assert_eq!(
+        lines[2]["number"], 7,
+        "the end of the work is told with the ids of the work"
+    );
     assert!(!captured.text().contains("Lef"), "{}", captured.text());
 }

@@ -7,8 +7,8 @@ use crate::root;
 
 const FOLDERS: [&str; 4] = ["functions", "shared", "infra", "tests"];
 
-/// A file tells one story and stays readable in one sitting.
-const MAX_LINES: usize = 450;
+/// A file tells one story and stays readable in one sitting: about 400 lines, with its tests a few more.
+const MAX_LINES: usize = 470;
 
 /// Names that say nothing of what is inside.
 const EMPTY_NAMES: [&str; 8] = [

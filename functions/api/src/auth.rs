@@ -5,12 +5,14 @@
 mod claims;
 mod fetch;
 mod jwks;
+mod staff;
 
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Validation};
 
 pub use claims::Identity;
 pub use fetch::{Issuer, IssuerError};
+pub use staff::{Administration, AnyMember, ClientContactsPrivacy, RequiredRight, Staff};
 
 use claims::Claims;
 use jwks::{KeyLookup, Keys};

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue};
@@ -79,19 +79,21 @@ fn may_be_kept(path: &str) -> bool {
 /// Every answer from 400 on is a problem, whoever gave it.
 fn write_problem(mut response: Response, request_id: &str) -> Response {
     let status = response.status();
-    match response.extensions_mut().remove::<Problem>() {
-        Some(problem) => problem.into_written(request_id),
+    let problem = match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => problem,
         None if status.is_client_error() || status.is_server_error() => {
-            Problem::of_foreign(status, response.headers()).into_written(request_id)
+            Problem::of_foreign(status, response.headers())
         }
-        None => {
-            // A bodiless answer has no media type; axum would give one to an empty text.
-            if status == http::StatusCode::NO_CONTENT {
-                response.headers_mut().remove(CONTENT_TYPE);
-            }
-            response
-        }
+        None => return response,
+    };
+    let mut written = problem.into_written(request_id);
+    // A refusal must be as readable to a front end as a success.
+    let of_cors = response.headers().iter();
+    let of_cors = of_cors.filter(|(name, _)| **name == VARY || name.as_str().starts_with("access-control-"));
+    for (name, value) in of_cors {
+        written.headers_mut().append(name, value.clone());
     }
+    written
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub mod codes;
 pub mod pages;
 pub(crate) mod responses;
+mod workflow;
 
 use std::borrow::Cow;
 

@@ -14,7 +14,7 @@ use crate::problem::{Code, Problem};
 /// A JSON object read into a struct. Serde's own structs accept arrays as well, field by field in
 /// the order of their declaration: nothing that a client should ever lean on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Object<T>(pub T);
+pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -32,11 +32,7 @@ pub(crate) const BODY: &[Code] = &[
 pub(crate) const LIST: &[Code] = &[Code::CursorInvalid, Code::InputRefused];
 
 /// What every route that takes an `Idempotency-Key` may answer besides.
-pub(crate) const IDEMPOTENT: &[Code] = &[
-    Code::IdempotencyKeyInvalid,
-    Code::IdempotencyKeyReused,
-    Code::StillRunning,
-];
+pub(crate) const IDEMPOTENT: &[Code] = &[Code::IdempotencyKeyInvalid, Code::IdempotencyKeyReused];
 
 /// What every route that names something in its path may answer besides.
 pub(crate) const PATH: &[Code] = &[Code::PathMalformed, Code::NotFound];

@@ -101,7 +101,7 @@ pub async fn list(
 /// Enter a contact.
 #[utoipa::path(post, path = "/v1/contacts", operation_id = "create_contact", tag = "contacts",
     security(("staff_token" = [])),
-    params(("Idempotency-Key" = inline(Option<String>), Header, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
+    params(("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
     request_body = NewContactBody,
     responses((status = 201, description = "The contact", body = ContactView, headers(("Location"), ("ETag"))), CreateProblems))]
 pub async fn create(

@@ -50,7 +50,7 @@ pub async fn preview(
 /// With the `plan_hash` of a preview, what was previewed is what runs, or nothing does.
 #[utoipa::path(post, path = "/v1/data-actions", operation_id = "start_data_action", tag = "data actions",
     security(("staff_token" = [])),
-    params(("Idempotency-Key" = inline(Option<String>), Header, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
+    params(("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
     request_body = NewActionBody,
     responses((status = 202, description = "The action, accepted", body = ActionView, headers(("Location"))), StartProblems))]
 pub async fn start(
@@ -129,7 +129,7 @@ pub async fn items(
 #[utoipa::path(post, path = "/v1/data-actions/{action_id}/stop", operation_id = "stop_data_action",
     tag = "data actions", security(("staff_token" = [])),
     params(("action_id" = String, Path),
-        ("Idempotency-Key" = inline(Option<String>), Header, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
+        ("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
     request_body = Option<EmptyBody>,
     responses((status = 202, description = "The action", body = ActionView, headers(("Location"))), StopProblems))]
 pub async fn stop(
@@ -149,7 +149,7 @@ pub async fn stop(
 #[utoipa::path(post, path = "/v1/data-actions/{action_id}/retry", operation_id = "retry_data_action",
     tag = "data actions", security(("staff_token" = [])),
     params(("action_id" = String, Path),
-        ("Idempotency-Key" = inline(Option<String>), Header, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
+        ("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
     request_body = Option<EmptyBody>,
     responses((status = 202, description = "The action", body = ActionView, headers(("Location"))), RetryProblems))]
 pub async fn retry(
@@ -169,7 +169,7 @@ pub async fn retry(
 #[utoipa::path(post, path = "/v1/data-actions/{action_id}/notify", operation_id = "notify_data_action",
     tag = "data actions", security(("staff_token" = [])),
     params(("action_id" = String, Path),
-        ("Idempotency-Key" = inline(Option<String>), Header, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
+        ("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
     request_body = Option<EmptyBody>,
     responses((status = 202, description = "The action", body = ActionView, headers(("Location"))), NotifyProblems))]
 pub async fn notify(

@@ -207,7 +207,7 @@ pub async fn list(
 #[utoipa::path(post, path = "/v1/contacts/{contact_id}/documents", operation_id = "create_document", tag = "documents",
     security(("staff_token" = [])),
     params(("contact_id" = String, Path),
-        ("Idempotency-Key" = inline(Option<String>), Header, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
+        ("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
     request_body = NewDocumentBody,
     responses((status = 201, description = "The document, and how to upload its bytes", body = NewDocumentView), CreateProblems))]
 pub async fn create(

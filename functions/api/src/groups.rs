@@ -113,7 +113,7 @@ pub async fn list(
 /// Make a security group.
 #[utoipa::path(post, path = "/v1/groups", operation_id = "create_group", tag = "groups",
     security(("staff_token" = [])),
-    params(("Idempotency-Key" = inline(Option<String>), Header, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
+    params(("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
     request_body = GroupBody,
     responses((status = 201, description = "The group", body = GroupView, headers(("Location"), ("ETag"))), CreateProblems))]
 pub async fn create(

@@ -96,7 +96,7 @@ pub async fn list(
 /// Enter a member.
 #[utoipa::path(post, path = "/v1/members", operation_id = "create_member", tag = "members",
     security(("staff_token" = [])),
-    params(("Idempotency-Key" = inline(Option<String>), Header, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
+    params(("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
     request_body = CreateMemberBody,
     responses((status = 201, description = "The member", body = MemberView, headers(("Location"))), CreateProblems))]
 pub async fn create(

@@ -26,7 +26,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use futures::future::try_join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -276,7 +276,7 @@ where
         let detail = match (error.code(), error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
-            _ => DisplayErrorContext(&error).to_string(),
+            _ => chain(&error),
         };
         ProvisionError::Call {
             operation,
@@ -284,6 +284,17 @@ where
             detail,
         }
     }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Turns what is wrong with a request, before it is sent or while its effect is awaited, into our error.

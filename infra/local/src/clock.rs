@@ -36,12 +36,21 @@ impl EngineClock {
     fn new(frozen_at: Option<Timestamp>, offset_seconds: i64) -> Self {
         let offset_milliseconds = AtomicI64::new(offset_seconds.saturating_mul(1000));
         let (moves, _) = watch::channel(0);
-        Self { shared: Arc::new(Shared { frozen_at, offset_milliseconds, moves }) }
+        Self {
+            shared: Arc::new(Shared {
+                frozen_at,
+                offset_milliseconds,
+                moves,
+            }),
+        }
     }
 
     /// The present, as this clock sees it.
     pub fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "the one place where the engines' time comes from")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where the engines' time comes from"
+        )]
         let base = self.shared.frozen_at.unwrap_or_else(Timestamp::now);
         let offset = SignedDuration::from_millis(self.shared.offset_milliseconds.load(Ordering::SeqCst));
         base.saturating_add(offset).unwrap_or(base)
@@ -55,8 +64,12 @@ impl EngineClock {
     /// Moves the clock forward, and wakes those who wait for it in [`EngineClock::moved`].
     pub fn advance(&self, by: SignedDuration) {
         let milliseconds = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.shared.offset_milliseconds.fetch_add(milliseconds, Ordering::SeqCst);
-        self.shared.moves.send_modify(|count| *count = count.wrapping_add(1));
+        self.shared
+            .offset_milliseconds
+            .fetch_add(milliseconds, Ordering::SeqCst);
+        self.shared
+            .moves
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// A receiver that changes whenever the clock is moved by hand.

@@ -12,6 +12,7 @@ mod endpoint;
 pub mod engines;
 pub mod faults;
 pub mod provision;
+pub mod runner;
 pub mod s3;
 pub mod ses;
 pub mod sqs;

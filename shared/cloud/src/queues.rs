@@ -43,10 +43,10 @@ impl Cloud {
     /// # Errors
     /// [`CloudError`] when SQS does not take all of them.
     pub async fn send_builds(&self, messages: &[BuildArchiveMessage]) -> Result<(), CloudError> {
-        let batches = messages
-            .chunks(BATCH)
-            .map(|batch| self.queues.send_batch(&self.queues.archive_builder, batch));
+        // Owned batches: a future over a borrowed one is not general enough to be sent to a thread.
+        let batches: Vec<Vec<BuildArchiveMessage>> = messages.chunks(BATCH).map(<[_]>::to_vec).collect();
         stream::iter(batches)
+            .map(|batch| async move { self.queues.send_batch(&self.queues.archive_builder, &batch).await })
             .buffer_unordered(BATCHES_IN_FLIGHT)
             .try_collect::<()>()
             .await

@@ -1,0 +1,2 @@
+//! What the world does to functions, and that they converge.
+#![cfg(test)]

@@ -1,0 +1,2 @@
+//! Who may do what, and what nobody may see.
+#![cfg(test)]

@@ -10,6 +10,12 @@ const FOLDERS: [&str; 4] = ["functions", "shared", "infra", "tests"];
 /// A file tells one story and stays readable in one sitting: about 400 lines, with its tests a few more.
 const MAX_LINES: usize = 470;
 
+/// Files that are longer, and why they are not cut.
+const LONG: [(&str, &str); 1] = [(
+    "infra/local/src/s3/service.rs",
+    "one implementation of one foreign trait, a line or two for each of its many operations",
+)];
+
 /// Names that say nothing of what is inside.
 const EMPTY_NAMES: [&str; 8] = [
     "util", "utils", "helper", "helpers", "manager", "common", "misc", "mod",
@@ -46,7 +52,7 @@ fn files_can_be_read_in_one_sitting() {
     let long: Vec<_> = files("rs")
         .iter()
         .map(|path| (shown(path), fs::read_to_string(path).unwrap().lines().count()))
-        .filter(|(_, lines)| *lines > MAX_LINES)
+        .filter(|(path, lines)| *lines > MAX_LINES && !LONG.iter().any(|(long, _)| long == path))
         .collect();
     assert!(long.is_empty(), "longer than {MAX_LINES} lines: {long:?}");
 }
@@ -80,20 +86,21 @@ fn every_crate_inherits_the_lints_and_the_edition() {
 
 #[test]
 fn lints_are_switched_off_with_a_reason_only() {
-    // Written apart, so that this file does not find itself.
-    let allow = concat!("#[", "allow(");
-    let inner_allow = concat!("#![", "allow(");
     for path in files("rs") {
         let text = fs::read_to_string(&path).unwrap();
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim_start();
-            let silent = line.starts_with(allow) || line.starts_with(inner_allow);
-            assert!(
-                !silent,
-                "{}:{}: use `expect` with a reason",
-                shown(&path),
-                number + 1
-            );
+        for level in ["allow", "expect"] {
+            for open in [format!("#[{level}("), format!("#![{level}(")] {
+                // Where a line begins, so that this file does not find itself.
+                for (place, _) in text.match_indices(&open) {
+                    let begins_line = text[..place]
+                        .rsplit('\n')
+                        .next()
+                        .is_none_or(|line| line.trim().is_empty());
+                    let attribute = text[place..].split(")]").next().unwrap();
+                    let silent = begins_line && !attribute.contains("reason = ");
+                    assert!(!silent, "{}: `{attribute}` gives no reason", shown(&path));
+                }
+            }
         }
     }
 }

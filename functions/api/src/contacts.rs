@@ -112,7 +112,11 @@ pub async fn create(
     let draft = command.body.into_draft();
     let contact = state
         .oubli
-        .create_contact(&staff.caller.tenant_id, draft, &command.idempotency)
+        .create_contact(
+            &staff.caller.tenant_id,
+            draft,
+            &command.idempotency.of(&staff.caller.member_id),
+        )
         .await?;
     let location = format!("/v1/contacts/{}", contact.id);
     answer::versioned(

@@ -59,7 +59,7 @@ pub async fn start(
     command: Command<NewActionBody>,
 ) -> Result<Response, Problem> {
     let plan = command.body.parse().map_err(|errors| Problem::refused(&errors))?;
-    let idempotency = &command.idempotency;
+    let idempotency = &command.idempotency.of(&staff.caller.member_id);
     let action = state
         .oubli
         .start_action(
@@ -140,7 +140,11 @@ pub async fn stop(
 ) -> Result<Response, Problem> {
     let action = state
         .oubli
-        .stop_action(&staff.caller.tenant_id, &id, &command.idempotency)
+        .stop_action(
+            &staff.caller.tenant_id,
+            &id,
+            &command.idempotency.of(&staff.caller.member_id),
+        )
         .await?;
     accepted(ActionView::new(action), &id)
 }
@@ -160,7 +164,11 @@ pub async fn retry(
 ) -> Result<Response, Problem> {
     let action = state
         .oubli
-        .retry_action(&staff.caller.tenant_id, &id, &command.idempotency)
+        .retry_action(
+            &staff.caller.tenant_id,
+            &id,
+            &command.idempotency.of(&staff.caller.member_id),
+        )
         .await?;
     accepted(ActionView::new(action), &id)
 }
@@ -180,7 +188,11 @@ pub async fn notify(
 ) -> Result<Response, Problem> {
     let action = state
         .oubli
-        .resend_mail(&staff.caller.tenant_id, &id, &command.idempotency)
+        .resend_mail(
+            &staff.caller.tenant_id,
+            &id,
+            &command.idempotency.of(&staff.caller.member_id),
+        )
         .await?;
     accepted(ActionView::new(action), &id)
 }

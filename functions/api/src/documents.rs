@@ -219,7 +219,12 @@ pub async fn create(
     let (draft, tenant_id) = (command.body.into_draft()?, &staff.caller.tenant_id);
     let new = state
         .oubli
-        .create_document(tenant_id, &contact_id, draft, &command.idempotency)
+        .create_document(
+            tenant_id,
+            &contact_id,
+            draft,
+            &command.idempotency.of(&staff.caller.member_id),
+        )
         .await?;
     let location = format!("/v1/contacts/{contact_id}/documents/{}/content", new.document.id);
     answer::at(StatusCode::CREATED, &location, NewDocumentView::new(new))

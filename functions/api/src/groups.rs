@@ -123,7 +123,11 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let group = state
         .oubli
-        .create_group(&staff.caller.tenant_id, command.body.into(), &command.idempotency)
+        .create_group(
+            &staff.caller.tenant_id,
+            command.body.into(),
+            &command.idempotency.of(&staff.caller.member_id),
+        )
         .await?;
     render(group, StatusCode::CREATED)
 }

@@ -119,7 +119,12 @@ pub async fn create(
     };
     let member = state
         .oubli
-        .create_member(&staff.caller.tenant_id, id, draft, &command.idempotency)
+        .create_member(
+            &staff.caller.tenant_id,
+            id,
+            draft,
+            &command.idempotency.of(&staff.caller.member_id),
+        )
         .await?;
     let location = format!("/v1/members/{}", path_segment(member.id.as_str()));
     answer::at(StatusCode::CREATED, &location, MemberView::new(member))

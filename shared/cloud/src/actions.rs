@@ -419,17 +419,6 @@ impl Cloud {
         let outcome = self.change_action(action, update, Some(mail), None).await?;
         Ok(outcome == CreateOutcome::Created)
     }
-
-    /// Puts off the janitor's next look at an action.
-    ///
-    /// # Errors
-    /// [`CloudError`].
-    pub async fn look_at_action_later(&self, action: &Action, now: Timestamp) -> Result<(), CloudError> {
-        let update = Update::of(keys::action(&action.tenant_id, &action.id))
-            .look_again(later(now, STEP_GRACE))
-            .when(Condition::Present("open_work_pk"));
-        self.requests.update(update).await.map(|_| ())
-    }
 }
 
 fn actions_query(tenant: &TenantId) -> Query {

@@ -147,6 +147,26 @@ impl Cloud {
             .collect()
     }
 
+    /// One item of a chunk; `None`: its turn has not come.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn item(
+        &self,
+        tenant: &TenantId,
+        action: &ActionId,
+        chunk: u32,
+        contact: &ContactId,
+    ) -> Result<Option<Item>, CloudError> {
+        let found = self
+            .requests
+            .get(&keys::item(tenant, action, chunk, contact))
+            .await?;
+        found
+            .map(|attributes| items::read("item", attributes))
+            .transpose()
+    }
+
     /// Takes an item with a lease: one that is queued, or whose holder's lease is over.
     ///
     /// # Errors

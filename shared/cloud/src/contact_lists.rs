@@ -139,24 +139,22 @@ impl Cloud {
         request.range =
             created_before.map(|before| Condition::Less("by_created_sk", text(keys::sortable(before))));
         request.after = position.map(|position| created_key(tenant, position));
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut contacts = Vec::new();
         loop {
-            let wanted = limit
-                .saturating_sub(u32::try_from(contacts.len()).unwrap_or(u32::MAX))
-                .max(1);
-            let (found, next) = self.contacts.query_page(request.clone(), Some(wanted)).await?;
+            // DynamoDB counts what it looks at, not what passes a filter: then whole pages are read.
+            let left = u32::try_from(wanted.saturating_sub(contacts.len())).unwrap_or(u32::MAX);
+            let read = request.filter.is_none().then_some(left.max(1));
+            let (found, next) = self.contacts.query_page(request.clone(), read).await?;
             for attributes in found {
                 contacts.push(read_contact(attributes)?);
             }
-            let position = next
-                .as_ref()
-                .and_then(|key| text_of(key, "by_created_sk"))
-                .map(str::to_owned);
-            if position.is_none() || contacts.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-                return Ok(ScanPage {
-                    contacts,
-                    next: position,
-                });
+            if contacts.len() >= wanted || next.is_none() {
+                let more = contacts.len() > wanted || next.is_some();
+                contacts.truncate(wanted);
+                let last = contacts.last().filter(|_| more);
+                let next = last.map(|last| keys::by_created(tenant, last.created_at, &last.id).1);
+                return Ok(ScanPage { contacts, next });
             }
             request.after = next;
         }

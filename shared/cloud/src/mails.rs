@@ -16,6 +16,9 @@ use crate::table::Written;
 /// How long a notifier may hold a mail: longer than its function may run.
 const LEASE: SignedDuration = SignedDuration::from_mins(2);
 
+/// How long the janitor waits before it has a mail tried again that was refused for now.
+const PAUSE: SignedDuration = SignedDuration::from_mins(15);
+
 /// A mail that this attempt holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenMail {
@@ -119,11 +122,13 @@ impl Cloud {
         tenant: &TenantId,
         action: &ActionId,
         taken: &TakenMail,
+        now: Timestamp,
     ) -> Result<(), CloudError> {
         let update = Update::of(keys::mail(tenant, action, &taken.mail.id))
             .set("state", text("pending"))
             .remove("lease_until")
             .remove("lease_until_ms")
+            .look_again(now.saturating_add(PAUSE).unwrap_or(now))
             .when(Condition::Equal("attempt_id", text(&taken.attempt_id)));
         self.requests.update(update).await.map(|_| ())
     }

@@ -1,6 +1,6 @@
 //! What must still move, and when to look at it again: the sparse index that the janitor reads.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use oubli_domain::{ActionId, ArchiveId, MailId, TenantId};
 
 use crate::connect::Cloud;
@@ -13,6 +13,9 @@ use crate::table::Query;
 
 /// Over how many partitions the index is spread.
 pub const SHARDS: u8 = 8;
+
+/// How long after one look at a thing the janitor looks again, if it still has to move.
+const NEXT_LOOK: SignedDuration = SignedDuration::from_mins(10);
 
 /// Something that must still move.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +65,33 @@ impl Update {
     }
 }
 
+impl OpenWork {
+    fn key(&self) -> Key {
+        match self {
+            Self::Action(tenant, action) => keys::action(tenant, action),
+            Self::Chunk(tenant, action, chunk) => keys::chunk(tenant, action, *chunk),
+            Self::Mail(tenant, action, mail) => keys::mail(tenant, action, mail),
+            Self::Archive(tenant, archive) => keys::archive(tenant, archive),
+            Self::Purge(purge) => purge.key(),
+        }
+    }
+}
+
 impl Cloud {
+    /// Puts off the next look at something, before anything is done about it: what fails again and
+    /// again must not stand before what is due after it.
+    ///
+    /// # Errors
+    /// [`CloudError`] when DynamoDB fails.
+    pub async fn put_off(&self, work: &OpenWork, now: Timestamp) -> Result<(), CloudError> {
+        let due = now.saturating_add(NEXT_LOOK).unwrap_or(now);
+        let update = Update::of(work.key())
+            .look_again(due)
+            .when(Condition::Present("open_work_pk"));
+        // Refused: it was closed a moment ago.
+        self.requests.update(update).await.map(|_| ())
+    }
+
     /// What is due in one shard of the index, oldest first, at most `limit`.
     ///
     /// # Errors

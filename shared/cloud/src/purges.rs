@@ -46,7 +46,7 @@ impl Purge {
         }
     }
 
-    fn key(&self) -> keys::Key {
+    pub(crate) fn key(&self) -> keys::Key {
         let what = match &self.document_id {
             Some(document) => format!("DOC#{}#{document}", self.contact_id),
             None => format!("CONTACT#{}", self.contact_id),

@@ -226,13 +226,13 @@ impl Table {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found = Vec::new();
         loop {
-            let page = u32::try_from(limit.saturating_add(1).saturating_sub(found.len())).unwrap_or(u32::MAX);
-            let read = if query.filter.is_some() {
-                page.max(100)
-            } else {
-                page
-            };
-            let (items, next) = self.query_page(query.clone(), Some(read)).await?;
+            // DynamoDB counts what it looks at, not what passes a filter: then whole pages are read.
+            let left = limit.saturating_add(1).saturating_sub(found.len());
+            let read = query
+                .filter
+                .is_none()
+                .then(|| u32::try_from(left).unwrap_or(u32::MAX));
+            let (items, next) = self.query_page(query.clone(), read).await?;
             found.extend(items);
             if found.len() > limit {
                 found.truncate(limit);

@@ -30,6 +30,9 @@ pub const MAX_NOTES_CHARACTERS: usize = 500_000;
 /// keys and counters around it need.
 pub const MAX_STORED_BYTES: usize = 400 * 1024 - 8 * 1024;
 
+/// What a name may take in a sort key: DynamoDB takes 1,024 bytes, for both names and the id.
+pub const MAX_KEY_PART_BYTES: usize = 440;
+
 /// Whether the person can still be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -247,14 +250,20 @@ impl ContactDraft {
 }
 
 impl ContactFields {
-    /// The sort key of the list by name: folded last name, then first name.
+    /// The sort key of the list by name: folded last name, then first name, each at most
+    /// [`MAX_KEY_PART_BYTES`].
     pub fn name_key(&self) -> String {
+        let part = |name: &str| {
+            let mut folded = fold(name);
+            folded.truncate(folded.floor_char_boundary(MAX_KEY_PART_BYTES));
+            folded
+        };
         let first_name = self
             .first_name
             .as_ref()
-            .map(|name| fold(name.expose()))
+            .map(|name| part(name.expose()))
             .unwrap_or_default();
-        format!("{}#{first_name}", fold(self.last_name.expose()))
+        format!("{}#{first_name}", part(self.last_name.expose()))
     }
 
     /// An upper estimate of the bytes that the fields take as a DynamoDB item, index keys
@@ -372,6 +381,19 @@ mod tests {
         let errors = draft.parse().unwrap_err();
         assert_eq!(errors.as_slice().len(), 1, "{errors}");
         assert_eq!(errors.as_slice()[0].pointer, pointer);
+    }
+
+    #[test]
+    fn the_longest_names_fit_a_sort_key() {
+        // This one letter is eighteen when folded (NFKD).
+        let name = "\u{fdfa}".repeat(MAX_NAME_CHARACTERS);
+        let fields = ContactDraft {
+            last_name: name.clone(),
+            first_name: Some(name),
+            ..Default::default()
+        };
+        let key = fields.parse().unwrap().name_key();
+        assert!(key.len() > MAX_KEY_PART_BYTES && key.len() <= 2 * MAX_KEY_PART_BYTES + 1);
     }
 
     #[test]

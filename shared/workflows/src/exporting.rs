@@ -88,13 +88,11 @@ impl Oubli {
         chunk: u32,
         contact: &ContactId,
     ) -> Result<bool, WorkflowError> {
-        let items = self
+        let item = self
             .cloud
-            .chunk_items(&action.tenant_id, &action.id, chunk)
+            .item(&action.tenant_id, &action.id, chunk, contact)
             .await?;
-        Ok(items
-            .get(contact)
-            .is_some_and(|item| item.state == ItemState::Running))
+        Ok(item.is_some_and(|item| item.state == ItemState::Running))
     }
 
     async fn export_taken(

@@ -1,7 +1,7 @@
 //! Idempotency keys of requests that create or start something.
 
 use oubli_cloud::{IdempotencyClaim, Replay};
-use oubli_domain::{Sha256, TenantId};
+use oubli_domain::{MemberId, Sha256, TenantId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -16,6 +16,15 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
+    /// The same, for a caller: two members who happen to choose one key do not meet.
+    #[must_use]
+    pub fn of(self, member: &MemberId) -> Self {
+        Self {
+            key: self.key.map(|key| format!("{member}\n{key}")),
+            ..self
+        }
+    }
+
     /// A request without a key.
     pub fn none() -> Self {
         Self {

@@ -8,7 +8,7 @@ use oubli_mail::{ActionEnded, Ending, Mail};
 use crate::Oubli;
 use crate::error::WorkflowError;
 
-/// After so many tries a mail is given up: weeks of the janitor's and the queue's patience.
+/// After so many tries a mail is given up: the janitor has tried for more than a day by then.
 const MAX_ATTEMPTS: u32 = 200;
 
 impl Oubli {
@@ -43,7 +43,9 @@ impl Oubli {
                 Ok(self.cloud.note_mail_undeliverable(tenant, action, &taken).await?)
             }
             Err(error) => {
-                self.cloud.put_mail_back(tenant, action, &taken).await?;
+                self.cloud
+                    .put_mail_back(tenant, action, &taken, self.now())
+                    .await?;
                 Err(error)
             }
         }

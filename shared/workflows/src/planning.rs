@@ -54,8 +54,14 @@ impl Oubli {
 
     async fn plan_chunk(&self, action: &Action) -> Result<(), WorkflowError> {
         let selection = self.cloud.selection(&action.tenant_id, &action.id).await?;
-        // Gone: another planner was at its end a moment ago; the next look at the action tells.
-        let Some(selection) = selection else { return Ok(()) };
+        let Some(selection) = selection else {
+            // Gone: another planner was at its end a moment ago.
+            let again = self.cloud.action(&action.tenant_id, &action.id).await?;
+            return match again {
+                Some(again) if again == *action => Err(WorkflowError::internal("a selection is missing")),
+                _ => Ok(()),
+            };
+        };
         let planned = match selection {
             Selection::ContactIds(ids) => planned_ids(&ids, action.plan_cursor.as_deref()),
             Selection::Filter(filter) => {

@@ -54,6 +54,10 @@ impl Oubli {
     }
 
     async fn drive(&self, work: &OpenWork, swept: &mut Swept) -> Result<(), WorkflowError> {
+        // A chunk has pauses of its own, which grow.
+        if !matches!(work, OpenWork::Chunk(..)) {
+            self.cloud.put_off(work, self.now()).await?;
+        }
         match work {
             OpenWork::Action(tenant, action) => self.drive_action(tenant, action, swept).await,
             OpenWork::Chunk(tenant, action, chunk) => self.drive_chunk(tenant, action, *chunk, swept).await,
@@ -86,7 +90,6 @@ impl Oubli {
         let Some(found) = self.cloud.action(tenant, action).await? else {
             return Ok(());
         };
-        self.cloud.look_at_action_later(&found, self.now()).await?;
         if found.next_step() == PlannerStep::Nothing {
             return self.settle_action(tenant, action).await;
         }

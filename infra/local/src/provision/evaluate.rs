@@ -283,3 +283,118 @@ fn parameter(declaration: &Node, given: Option<&str>) -> Result<Value, &'static 
         _ => Err("has another type than its value"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const TEMPLATE: &str = r#"
+Parameters:
+  FrontEndUrl: { Type: String }
+  AllowedOrigins: { Type: CommaDelimitedList }
+  Issuer: { Type: String }
+  MailFrom: { Type: String }
+  LogLevel: { Type: String, AllowedValues: [info, debug], Default: info }
+  Concurrency: { Type: Number, Default: 50 }
+Conditions:
+  Debugs: !Equals [!Ref LogLevel, debug]
+  Quiet: !Not [!Equals [!Ref LogLevel, debug]]
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+  Role:
+    Type: AWS::IAM::Role
+  Probe:
+    Type: AWS::SQS::Queue
+    Condition: Debugs
+    Properties:
+      Reference: !Ref Queue
+      Attribute: !GetAtt Queue.Arn
+      Text: !Sub "arn:${AWS::Partition}:x:${AWS::Region}:${Queue.Arn}/*"
+      List: !Join [",", !Ref AllowedOrigins]
+      Number: !Ref Concurrency
+      Elsewhere: !Sub "${Role.Arn}/x"
+  Silent:
+    Type: AWS::SQS::Queue
+    Condition: Quiet
+"#;
+
+    fn given() -> ProvisionParameters {
+        ProvisionParameters {
+            prefix: "demo".into(),
+            front_end_url: "https://a.example.org".into(),
+            allowed_origins: vec!["https://a.example.org".into(), "https://b.example.org".into()],
+            issuer: "https://i.example.org".into(),
+            mail_from: "privacy@example.org".into(),
+            log_level: "debug".into(),
+        }
+    }
+
+    fn named<'t>(template: &'t Template, logical_id: &str) -> &'t Resource {
+        template
+            .resources()
+            .iter()
+            .find(|resource| resource.logical_id == logical_id)
+            .unwrap()
+    }
+
+    #[test]
+    fn expressions_have_the_values_that_cloudformation_gives_them() {
+        let template = Template::parse(TEMPLATE).unwrap();
+        let mut evaluator = Evaluator::new(&template, &given()).unwrap();
+        let made = Made {
+            reference: "url".into(),
+            attributes: BTreeMap::from([("Arn", "arn:q".into())]),
+        };
+        evaluator.add("Queue".into(), made);
+
+        let (value, missing) = evaluator.properties(named(&template, "Probe")).unwrap();
+        let expected = json!({
+            "Reference": "url",
+            "Attribute": "arn:q",
+            "Text": "arn:aws:x:eu-west-1:arn:q/*",
+            "List": "https://a.example.org,https://b.example.org",
+            "Number": 50,
+            "Elsewhere": { "not made here": "Role" },
+        });
+        assert_eq!(value, expected);
+        assert_eq!(missing, Missing::from(["Role".to_owned()]));
+        assert!(evaluator.holds(named(&template, "Probe")).unwrap());
+        assert!(!evaluator.holds(named(&template, "Silent")).unwrap());
+    }
+
+    #[test]
+    fn what_the_template_does_not_say_is_an_error() {
+        let template = Template::parse(TEMPLATE).unwrap();
+        let evaluator = Evaluator::new(&template, &given()).unwrap();
+        for expression in [
+            "!Ref Nothing",
+            "!Select [0, [a]]",
+            "!GetAtt Queue",
+            "!Sub \"${Queue\"",
+            "!Ref [a]",
+        ] {
+            let node = Node::parse(expression).unwrap();
+            assert!(evaluator.value(&node).is_err(), "{expression}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_nobody_gives_is_named() {
+        let template =
+            Template::parse(&TEMPLATE.replace("  Issuer:", "  Portal: { Type: String }\n  Issuer:"));
+        let error = Evaluator::new(&template.unwrap(), &given()).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "parameter `Portal` of the template: is missing"
+        );
+
+        let template = Template::parse(&TEMPLATE.replace("  Issuer: { Type: String }\n", ""));
+        let error = Evaluator::new(&template.unwrap(), &given()).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "parameter `Issuer` of the template: is given, but not declared"
+        );
+    }
+}

@@ -157,3 +157,27 @@ fn comparable(name: &str, value: String) -> Value {
     }
     policy
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_property_that_is_not_known_is_an_error() {
+        let properties = json!({
+            "MessageRetentionPeriod": 60, "SqsManagedSseEnabled": true, "FifoQueue": true,
+        });
+        let error = serde_json::from_value::<QueueProperties>(properties).unwrap_err();
+        assert!(
+            error.to_string().starts_with("unknown field `FifoQueue`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn redrive_policies_are_compared_as_documents() {
+        let written = r#"{"maxReceiveCount":5,"deadLetterTargetArn":"arn:x"}"#;
+        let wanted = json!({ "deadLetterTargetArn": "arn:x", "maxReceiveCount": "5" });
+        assert_eq!(comparable("RedrivePolicy", written.into()), wanted);
+    }
+}

@@ -10,8 +10,11 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    missing_docs
+    missing_docs,
+    reason = "what tests share is test code"
 )]
+
+pub mod binary;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -56,6 +59,11 @@ impl Stack {
             elsewhere,
             ..RunnerOptions::ephemeral(clock)
         };
+        Self::start_with(options).await
+    }
+
+    /// Starts a stack with a clock, queues or a state of one's own.
+    pub async fn start_with(options: RunnerOptions) -> Self {
         let runner = Runner::start(options).await.unwrap();
         seeding::seed_tenants(&runner).await.unwrap();
         // Redirects are answers to be looked at.

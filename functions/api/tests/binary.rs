@@ -15,7 +15,7 @@ const ANSWERS: [(&str, u16, Option<&str>); 12] = [
     ("contact-create-base64.json", 201, None),
     ("contact-create.json", 201, None),
     ("contacts-list.json", 200, None),
-    ("export-of-nothing.json", 422, Some("selection_empty")),
+    ("export-of-nothing.json", 422, Some("input_refused")),
     ("health.json", 200, None),
     ("malformed-json.json", 400, Some("body_malformed")),
     ("me-with-malformed-token.json", 401, Some("token_invalid")),
@@ -45,7 +45,11 @@ fn check(name: &str, answer: &Value) -> Value {
     };
     match code {
         Some(code) => {
-            assert_eq!(header(answer, "content-type"), "application/problem+json", "{name}");
+            assert_eq!(
+                header(answer, "content-type"),
+                "application/problem+json",
+                "{name}"
+            );
             assert_eq!(body["type"], format!("/problems/{code}"), "{name}");
             assert_eq!(body["status"], status, "{name}");
             assert_eq!(body["request_id"], header(answer, "x-request-id"), "{name}");
@@ -69,8 +73,8 @@ async fn every_event_is_answered() {
                 assert_eq!(header(answer, "location"), location, "{name}");
                 assert!(!header(answer, "etag").is_empty(), "{name}");
             }
-            // Both were entered before the list was asked for, in each round.
-            "contacts-list.json" => assert_eq!(body["total"], round * 2, "{body}"),
+            // One of the two that enter a contact has an idempotency key: given again, it changes nothing.
+            "contacts-list.json" => assert_eq!(body["total"], round + 1, "{body}"),
             "me.json" => {
                 assert_eq!(body["member"]["id"], "agent");
                 assert_eq!(body["tenant"]["id"], "demo");

@@ -159,13 +159,22 @@ impl Cloud {
         tenant: &TenantId,
         contact: &ContactId,
     ) -> Result<Vec<Document>, CloudError> {
-        let query = Query::beginning(keys::contact_partition(tenant, contact), keys::DOCUMENT_PREFIX);
-        let found = self.contacts.query_all(query).await?;
-        let documents: Result<Vec<_>, _> = found.into_iter().map(read_document).collect();
-        Ok(documents?
-            .into_iter()
-            .filter(|document| document.state == DocumentState::Stored)
-            .collect())
+        let mut query = Query::beginning(keys::contact_partition(tenant, contact), keys::DOCUMENT_PREFIX);
+        let mut stored = Vec::new();
+        loop {
+            // Page by page: as attributes, all that a contact may have would not fit into memory.
+            let (found, next) = self.contacts.query_page(query.clone(), None).await?;
+            for attributes in found {
+                let document = read_document(attributes)?;
+                if document.state == DocumentState::Stored {
+                    stored.push(document);
+                }
+            }
+            match next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(stored),
+            }
+        }
     }
 
     /// Records that a document's bytes are stored and verified: it belongs to the contact now, so
@@ -214,11 +223,13 @@ impl Cloud {
     /// [`CloudError`].
     pub async fn keep_hashes(
         &self,
-        document: &Document,
+        tenant: &TenantId,
+        contact: &ContactId,
+        document: &DocumentId,
         sha256: &Sha256,
         crc32: Crc32,
     ) -> Result<(), CloudError> {
-        let update = Update::of(key(document))
+        let update = Update::of(keys::document(tenant, contact, document))
             .set("sha256", text(sha256))
             .set("crc32", text(crc32))
             .when(Condition::Equal("state", text("stored")));

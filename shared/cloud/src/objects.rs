@@ -191,10 +191,12 @@ impl Cloud {
     /// [`CloudError`] when S3 fails.
     pub async fn read_document(
         &self,
-        document: &Document,
+        tenant: &TenantId,
+        contact: &ContactId,
+        document: &DocumentId,
         range: Option<(u64, u64)>,
     ) -> Result<Option<ObjectBytes>, CloudError> {
-        let key = keys::document_object(&document.tenant_id, &document.contact_id, &document.id);
+        let key = keys::document_object(tenant, contact, document);
         let range = range.map(|(from, to)| format!("bytes={from}-{}", to.saturating_sub(1)));
         let request = self
             .objects

@@ -6,9 +6,10 @@
 mod parts;
 mod reading;
 
+use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use oubli_archive::contents::{ArchiveBuild, ArchivePlan, BuildError, DocumentHashes, DocumentStart};
-use oubli_archive::hashes::ContentHasher;
+use oubli_archive::hashes::{ContentHasher, ContentHashes};
 use oubli_archive::zip64::{ArchiveSummary, DEFAULT_PART_BYTES, MAX_ARCHIVE_BYTES};
 use oubli_cloud::{CompletedExport, ItemOutcome, TakeOutcome, TakenItem};
 use oubli_domain::action::{Action, ItemState, MAX_ITEM_ATTEMPTS};
@@ -16,15 +17,17 @@ use oubli_domain::archive::{Archive, ArchiveState, archive_expiry};
 use oubli_domain::contact::Contact;
 use oubli_domain::document::Document;
 use oubli_domain::message::BuildArchiveMessage;
-use oubli_domain::{ArchiveId, AttemptId, ContactId, DocumentId, Language, Reason, TenantId};
+use oubli_domain::{ArchiveId, AttemptId, ContactId, Language, Reason, TenantId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
 use parts::PartSender;
-use reading::DocumentReader;
+use reading::{DocumentReader, WantedDocument};
 
 /// How often a contact is read again that changes while it is read.
 const READS: usize = 5;
+/// How many documents are told at once what was learned of them.
+const KEPT_AT_ONCE: usize = 16;
 
 /// Why an archive was not built.
 #[derive(Debug)]
@@ -134,13 +137,13 @@ impl Oubli {
             .await?
             .map_or(Language::En, |tenant| tenant.language);
         let contact_version = contact.version;
-        let plan = ArchivePlan::new(contact, documents.clone(), language);
+        let plan = ArchivePlan::new(contact, documents, language);
         let plan = plan.map_err(|_| ExportError::Impossible(Reason::ArchiveTooLarge))?;
         if plan.document_bytes() > MAX_ARCHIVE_BYTES {
             return Err(ExportError::Impossible(Reason::ArchiveTooLarge));
         }
         let mut sender = PartSender::new(&self.cloud, tenant, &taken.archive_id, &taken.attempt_id);
-        let written = self.write_archive(plan, &documents, &mut sender).await;
+        let written = self.write_archive(tenant, plan, taken, &mut sender).await;
         let (summary, learned) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -157,7 +160,7 @@ impl Oubli {
         };
         let created_at = self.now();
         let archive = record(action, taken, contact_version, object_key, &summary, created_at);
-        self.keep_hashes(&documents, &learned).await?;
+        self.keep_hashes(tenant, &taken.item.contact_id, learned).await;
         match self.cloud.complete_export(action, chunk, taken, &archive).await? {
             CompletedExport::Recorded => Ok(()),
             CompletedExport::ContactAbsent => {
@@ -192,25 +195,21 @@ impl Oubli {
 
     async fn write_archive(
         &self,
+        tenant: &TenantId,
         plan: ArchivePlan,
-        documents: &[Document],
+        taken: &TakenItem,
         sender: &mut PartSender<'_>,
     ) -> Result<(ArchiveSummary, Vec<DocumentHashes>), ExportError> {
         let mut build = ArchiveBuild::new(plan, DEFAULT_PART_BYTES).map_err(of_build)?;
-        let order: Vec<_> = build
-            .documents()
-            .iter()
-            .map(|document| document.id.clone())
-            .collect();
-        let by_id = |id: &DocumentId| documents.iter().find(|document| document.id == *id).cloned();
-        let in_order: Vec<_> = order.iter().filter_map(by_id).collect();
-        let mut reader = DocumentReader::new(&self.cloud, in_order.clone());
+        let documents: Vec<_> = build.documents().iter().map(WantedDocument::of).collect();
+        let reader = |wanted| DocumentReader::start(&self.cloud, tenant, &taken.item.contact_id, wanted);
+        let mut pieces = reader(documents.clone());
         let mut learned = Vec::new();
-        for document in &in_order {
-            let head = reader.next_piece(document).await?;
-            let mut left = document.fields.size_bytes.saturating_sub(head.len() as u64);
+        for document in documents {
+            let head = pieces.next().await?;
+            let mut left = document.size_bytes.saturating_sub(head.len() as u64);
             if build.start_document(&head).map_err(of_build)? == DocumentStart::CrcNeeded {
-                let hashes = self.read_hashes(document).await?;
+                let hashes = hashes_of(reader(vec![document.clone()]), document.size_bytes).await?;
                 build.learn(&hashes).map_err(of_build)?;
                 if build.start_document(&head).map_err(of_build)? == DocumentStart::CrcNeeded {
                     return Err(ExportError::Workflow(WorkflowError::internal(
@@ -221,7 +220,7 @@ impl Oubli {
             drop(head);
             sender.send_ready(&mut build).await?;
             while left > 0 {
-                let piece = reader.next_piece(document).await?;
+                let piece = pieces.next().await?;
                 left = left.saturating_sub(piece.len() as u64);
                 build.write(&piece).map_err(of_build)?;
                 drop(piece);
@@ -237,38 +236,34 @@ impl Oubli {
         Ok((summary, learned))
     }
 
-    /// Reads a document once only to know its hashes.
-    async fn read_hashes(
-        &self,
-        document: &Document,
-    ) -> Result<oubli_archive::hashes::ContentHashes, ExportError> {
-        let mut reader = DocumentReader::new(&self.cloud, vec![document.clone()]);
-        let mut hasher = ContentHasher::default();
-        let mut left = document.fields.size_bytes;
-        while left > 0 {
-            let piece = reader.next_piece(document).await?;
-            left = left.saturating_sub(piece.len() as u64);
-            hasher.update(&piece);
-        }
-        Ok(hasher.finish())
+    /// Keeps with the documents what was learned, so that the next archive need not read twice. The
+    /// archive is whole without it: a failure here costs the next one time, and this one nothing.
+    async fn keep_hashes(&self, tenant: &TenantId, contact: &ContactId, learned: Vec<DocumentHashes>) {
+        stream::iter(learned)
+            .for_each_concurrent(KEPT_AT_ONCE, |known| async move {
+                let (id, hashes) = (known.document_id, known.hashes);
+                let kept = self
+                    .cloud
+                    .keep_hashes(tenant, contact, &id, &hashes.sha256, hashes.crc32)
+                    .await;
+                if let Err(error) = kept {
+                    tracing::warn!(%error, document_id = %id, "what was learned of a document is not kept");
+                }
+            })
+            .await;
     }
+}
 
-    /// Keeps with the documents what was learned, so that the next archive need not read twice.
-    async fn keep_hashes(
-        &self,
-        documents: &[Document],
-        learned: &[DocumentHashes],
-    ) -> Result<(), WorkflowError> {
-        for known in learned {
-            let document = documents.iter().find(|document| document.id == known.document_id);
-            if let Some(document) = document {
-                self.cloud
-                    .keep_hashes(document, &known.hashes.sha256, known.hashes.crc32)
-                    .await?;
-            }
-        }
-        Ok(())
+/// Reads a document once only to know its hashes.
+async fn hashes_of(mut pieces: DocumentReader, size_bytes: u64) -> Result<ContentHashes, ExportError> {
+    let mut hasher = ContentHasher::default();
+    let mut left = size_bytes;
+    while left > 0 {
+        let piece = pieces.next().await?;
+        left = left.saturating_sub(piece.len() as u64);
+        hasher.update(&piece);
     }
+    Ok(hasher.finish())
 }
 
 fn record(

@@ -1,16 +1,18 @@
 //! Documents read ahead: small ones whole, large ones in ranges, in order, bounded by bytes.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, StreamExt};
+use oubli_archive::contents::PlannedDocument;
 use oubli_cloud::Cloud;
-use oubli_domain::Reason;
-use oubli_domain::document::Document;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use oubli_domain::{ContactId, DocumentId, Reason, TenantId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::ExportError;
+use crate::WorkflowError;
 
 /// The most that is read in one request.
 const PIECE_BYTES: u64 = 8 * 1024 * 1024;
@@ -19,6 +21,8 @@ const PIECE_BYTES: u64 = 8 * 1024 * 1024;
 const AHEAD_KIB: u32 = 16 * 1024;
 /// How many requests are under way at most.
 const REQUESTS: usize = 64;
+/// How often a piece is read before the archive is given up for now.
+const READS: usize = 3;
 
 /// A piece of a document, and the room that it takes until it is dropped.
 pub(super) struct Piece {
@@ -33,21 +37,48 @@ impl std::ops::Deref for Piece {
     }
 }
 
-type Pieces = Pin<Box<dyn Stream<Item = Result<Piece, ExportError>> + Send>>;
+type Read = Result<Piece, ExportError>;
 
-/// Reads documents in their order.
+/// A document to be read.
+#[derive(Debug)]
+pub(super) struct WantedDocument {
+    pub(super) id: DocumentId,
+    pub(super) size_bytes: u64,
+}
+
+impl WantedDocument {
+    pub(super) fn of(planned: &PlannedDocument) -> Arc<Self> {
+        Arc::new(Self {
+            id: planned.id.clone(),
+            size_bytes: planned.size_bytes,
+        })
+    }
+}
+
+/// Reads documents in their order, by a task of its own: reading goes on while what was read is
+/// compressed and sent. It ends with its reader.
 pub(super) struct DocumentReader {
-    pieces: Pieces,
+    pieces: mpsc::Receiver<Read>,
+    reading: JoinSet<()>,
 }
 
 impl DocumentReader {
-    pub(super) fn new(cloud: &Cloud, documents: Vec<Document>) -> Self {
+    /// Starts to read documents of a contact.
+    pub(super) fn start(
+        cloud: &Cloud,
+        tenant: &TenantId,
+        contact: &ContactId,
+        documents: Vec<Arc<WantedDocument>>,
+    ) -> Self {
+        let source = Arc::new(Source {
+            cloud: cloud.clone(),
+            tenant: tenant.clone(),
+            contact: contact.clone(),
+        });
         let room = Arc::new(Semaphore::new(usize::try_from(AHEAD_KIB).unwrap_or(usize::MAX)));
-        let cloud = cloud.clone();
         let pieces = stream::iter(documents)
             .flat_map(|document| {
-                let document = Arc::new(document);
-                stream::iter(ranges(document.fields.size_bytes)).map(move |range| (document.clone(), range))
+                stream::iter(ranges(document.size_bytes)).map(move |range| (document.clone(), range))
             })
             // Room is taken in the order of the documents, so that the next one always has it.
             .then(move |(document, range)| {
@@ -61,27 +92,39 @@ impl DocumentReader {
                 }
             })
             .map(move |(document, range, taken)| {
-                let cloud = cloud.clone();
+                let source = source.clone();
                 async move {
-                    let room = taken.map_err(crate::WorkflowError::internal)?;
-                    let bytes = read(&cloud, &document, range).await?;
+                    let room = taken.map_err(WorkflowError::internal)?;
+                    let bytes = source.read_patiently(&document, range).await?;
                     Ok(Piece { bytes, _room: room })
                 }
             })
             .buffered(REQUESTS);
+        let (sender, receiver) = mpsc::channel(REQUESTS);
+        let mut reading = JoinSet::new();
+        let task = async move {
+            let mut pieces = std::pin::pin!(pieces);
+            while let Some(piece) = pieces.next().await {
+                if sender.send(piece).await.is_err() {
+                    break;
+                }
+            }
+        };
+        reading.spawn(task.in_current_span());
         Self {
-            pieces: Box::pin(pieces),
+            pieces: receiver,
+            reading,
         }
     }
 
-    /// The next piece: of this document, since all are read in order and to their ends.
-    pub(super) async fn next_piece(&mut self, document: &Document) -> Result<Piece, ExportError> {
-        match self.pieces.next().await {
-            Some(piece) => piece,
-            None => {
-                tracing::error!(document_id = %document.id, "a document was asked for beyond its end");
-                Err(ExportError::Impossible(Reason::DocumentUnreadable))
-            }
+    /// The next piece, of the document whose turn it is: all are read in order and to their ends.
+    pub(super) async fn next(&mut self) -> Read {
+        if let Some(piece) = self.pieces.recv().await {
+            return piece;
+        }
+        match self.reading.join_next().await {
+            Some(Err(error)) => Err(WorkflowError::internal(error).into()),
+            _ => Err(WorkflowError::internal("a document was asked for beyond its end").into()),
         }
     }
 }
@@ -113,30 +156,54 @@ fn ranges(size_bytes: u64) -> impl Iterator<Item = Range> {
     })
 }
 
-/// Reads a piece into memory. An object that is gone, or has another length, is unreadable.
-async fn read(cloud: &Cloud, document: &Document, range: Range) -> Result<Bytes, ExportError> {
-    let unreadable = || {
-        tracing::warn!(document_id = %document.id, "a document is not what was stored");
-        ExportError::Impossible(Reason::DocumentUnreadable)
-    };
-    let wanted = (!range.whole).then_some((range.from, range.to));
-    let mut stream = cloud
-        .read_document(document, wanted)
-        .await?
-        .ok_or_else(unreadable)?;
-    let expected = usize::try_from(range.len()).map_err(crate::WorkflowError::internal)?;
-    let mut piece = BytesMut::with_capacity(expected);
-    while let Some(bytes) = stream.next().await {
-        let bytes = bytes?;
-        if piece.len() + bytes.len() > expected {
-            return Err(unreadable());
+/// Whose documents are read, and where.
+struct Source {
+    cloud: Cloud,
+    tenant: TenantId,
+    contact: ContactId,
+}
+
+impl Source {
+    /// Reads a piece, again if its connection breaks: of the thousands that a large archive needs, one
+    /// does. The SDK itself repeats what fails before the first byte.
+    async fn read_patiently(&self, document: &WantedDocument, range: Range) -> Result<Bytes, ExportError> {
+        for _ in 1..READS {
+            match self.read(document, range).await {
+                Err(ExportError::Workflow(error)) => {
+                    tracing::info!(%error, document_id = %document.id, "a piece of a document is read again");
+                }
+                ended => return ended,
+            }
         }
-        piece.extend_from_slice(&bytes);
+        self.read(document, range).await
     }
-    if piece.len() == expected {
-        Ok(piece.freeze())
-    } else {
-        Err(unreadable())
+
+    /// Reads a piece into memory. An object that is gone, or has another length, is unreadable.
+    async fn read(&self, document: &WantedDocument, range: Range) -> Result<Bytes, ExportError> {
+        let unreadable = || {
+            tracing::warn!(document_id = %document.id, "a document is not what was stored");
+            ExportError::Impossible(Reason::DocumentUnreadable)
+        };
+        let wanted = (!range.whole).then_some((range.from, range.to));
+        let mut stream = self
+            .cloud
+            .read_document(&self.tenant, &self.contact, &document.id, wanted)
+            .await?
+            .ok_or_else(unreadable)?;
+        let expected = usize::try_from(range.len()).map_err(WorkflowError::internal)?;
+        let mut piece = BytesMut::with_capacity(expected);
+        while let Some(bytes) = stream.next().await {
+            let bytes = bytes?;
+            if piece.len() + bytes.len() > expected {
+                return Err(unreadable());
+            }
+            piece.extend_from_slice(&bytes);
+        }
+        if piece.len() == expected {
+            Ok(piece.freeze())
+        } else {
+            Err(unreadable())
+        }
     }
 }
 

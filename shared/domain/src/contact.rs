@@ -331,8 +331,17 @@ fn check_custom_fields(fields: &BTreeMap<String, Value>, errors: &mut FieldError
         }
         match value {
             Value::String(_) | Value::Bool(_) => {}
-            // DynamoDB keeps 38 digits; every integer of 64 bits and every double fits.
-            Value::Number(_) => {}
+            Value::Number(number) => {
+                // DynamoDB keeps 38 digits, which is more than any of JSON's here has, but magnitudes from
+                // 1E-130 to 9.9E+125 only ("Data types", Amazon DynamoDB Developer Guide).
+                let magnitude = number.as_f64().map_or(f64::INFINITY, f64::abs);
+                if magnitude != 0.0 && !(1e-130..1e125).contains(&magnitude) {
+                    errors.push(
+                        &pointer,
+                        "must be 0, or a number of a magnitude from 1E-130 to 1E+125",
+                    );
+                }
+            }
             Value::Null | Value::Array(_) | Value::Object(_) => {
                 errors.push(&pointer, "must be a text, a number or a boolean");
             }
@@ -374,6 +383,8 @@ mod tests {
     #[case("/address/lines", ContactDraft { address: Some(Address { lines: vec![], postal_code: None, city: None, country: None }), ..draft() })]
     #[case("/address/lines/1", ContactDraft { address: Some(Address { lines: vec!["1 rue A".into(), String::new()], postal_code: None, city: None, country: None }), ..draft() })]
     #[case("/custom_fields/a~1b", ContactDraft { custom_fields: Some(BTreeMap::from([("a/b".into(), Value::Null)])), ..draft() })]
+    #[case("/custom_fields/a", ContactDraft { custom_fields: Some(BTreeMap::from([("a".into(), Value::from(1e126))])), ..draft() })]
+    #[case("/custom_fields/a", ContactDraft { custom_fields: Some(BTreeMap::from([("a".into(), Value::from(-1e-131))])), ..draft() })]
     #[case("/assigned_to", ContactDraft { assigned_to: Some("a b".into()), ..draft() })]
     #[case("/photo_document_id", ContactDraft { photo_document_id: Some("../x".into()), ..draft() })]
     #[case("", ContactDraft { notes: Some("x".repeat(MAX_STORED_BYTES)), ..draft() })]

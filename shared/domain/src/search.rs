@@ -3,6 +3,8 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::contact::MAX_KEY_PART_BYTES;
+
 /// Folds a text for comparison: no accents, lower case, ligatures opened, white space, hyphens
 /// and apostrophes as single spaces.
 pub fn fold(text: &str) -> String {
@@ -52,7 +54,9 @@ impl Search {
         if let Ok(email) = crate::email::Email::parse(text) {
             return Some(Self::Email(email.normalised()));
         }
-        let folded = fold(text);
+        let mut folded = fold(text);
+        // No longer than what it is compared with: names are cut so in their sort key.
+        folded.truncate(folded.floor_char_boundary(MAX_KEY_PART_BYTES));
         (!folded.is_empty()).then_some(Self::LastName(folded))
     }
 }
@@ -73,6 +77,21 @@ mod tests {
         );
         assert_eq!(Search::parse("Müll"), Some(Search::LastName("mull".into())));
         assert_eq!(Search::parse("  "), None);
+    }
+
+    #[test]
+    fn the_longest_search_finds_the_longest_name() {
+        // This one letter is eighteen when folded (NFKD).
+        let name = "\u{fdfa}".repeat(200);
+        let fields = crate::contact::ContactDraft {
+            last_name: name.clone(),
+            ..Default::default()
+        };
+        let Some(Search::LastName(prefix)) = Search::parse(&name) else {
+            panic!("no search for a name")
+        };
+        assert!(prefix.len() <= MAX_KEY_PART_BYTES);
+        assert!(fields.parse().unwrap().name_key().starts_with(&prefix));
     }
 
     proptest! {

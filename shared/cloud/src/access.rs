@@ -3,6 +3,8 @@
 //! Every change of groups, and every removal of a member, goes through the tenant's
 //! `access_version`: two changes at once cannot both see the last administrator still there.
 
+use std::collections::BTreeSet;
+
 use oubli_domain::email::Email;
 use oubli_domain::group::Group;
 use oubli_domain::member::Member;
@@ -67,6 +69,29 @@ impl Cloud {
         found
             .map(|attributes| items::read("member", attributes))
             .transpose()
+    }
+
+    /// Those of some ids under which the tenant has no member, strongly consistent.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn absent_members(
+        &self,
+        tenant: &TenantId,
+        members: &BTreeSet<MemberId>,
+    ) -> Result<Vec<MemberId>, CloudError> {
+        let members: Vec<_> = members.iter().collect();
+        let mut absent = Vec::new();
+        for members in members.chunks(100) {
+            let keys: Vec<_> = members.iter().map(|id| keys::member(tenant, id)).collect();
+            let found = self.requests.get_many(&keys).await?;
+            let missing = members
+                .iter()
+                .zip(&keys)
+                .filter(|(_, key)| !found.contains_key(key));
+            absent.extend(missing.map(|(id, _)| (*id).clone()));
+        }
+        Ok(absent)
     }
 
     /// The members of a tenant in the order of their ids, after a given one.

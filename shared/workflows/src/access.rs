@@ -310,7 +310,6 @@ impl Oubli {
         if let Some(earlier) = self.earlier(tenant, claim.as_ref()).await? {
             return self.group_by_text(tenant, &earlier).await;
         }
-        self.check_members(tenant, &fields.member_ids).await?;
         let GroupFields {
             name,
             rights,
@@ -325,6 +324,7 @@ impl Oubli {
         };
         for _ in 0..DECISIONS {
             let (access_version, groups) = self.access(tenant).await?;
+            self.check_members(tenant, &group.member_ids).await?;
             if groups.len() >= MAX_GROUPS {
                 let detail = format!("a tenant has at most {MAX_GROUPS} groups");
                 return Err(FieldErrors::one("", detail).into());
@@ -363,7 +363,6 @@ impl Oubli {
             rights,
             member_ids,
         } = draft.parse()?;
-        self.check_members(tenant, &member_ids).await?;
         for _ in 0..DECISIONS {
             let (access_version, mut groups) = self.access(tenant).await?;
             let had_administrator = has_administrator(&groups);
@@ -374,6 +373,7 @@ impl Oubli {
             if !expected.admits(found.version) {
                 return Err(WorkflowError::PreconditionFailed);
             }
+            self.check_members(tenant, &member_ids).await?;
             found.name.clone_from(&name);
             found.rights.clone_from(&rights);
             found.member_ids.clone_from(&member_ids);
@@ -430,16 +430,16 @@ impl Oubli {
         self.get_group(tenant, &id).await
     }
 
+    /// Judges who is to be in a group. Called after the version of access was read: a member who is
+    /// removed since then changes that version, so that nobody who is gone stays in a group.
     async fn check_members(
         &self,
         tenant: &TenantId,
         member_ids: &BTreeSet<MemberId>,
     ) -> Result<(), WorkflowError> {
         let mut errors = FieldErrors::default();
-        for id in member_ids {
-            if self.cloud.member(tenant, id).await?.is_none() {
-                errors.push("/member_ids", format!("`{id}` is no member of the tenant"));
-            }
+        for id in self.cloud.absent_members(tenant, member_ids).await? {
+            errors.push("/member_ids", format!("`{id}` is no member of the tenant"));
         }
         Ok(errors.into_result()?)
     }

@@ -247,10 +247,11 @@ impl Cloud {
         let update = Update::of(keys::action(&action.tenant_id, &action.id))
             .set("chunks_dispatched", number(action.chunks_dispatched + 1))
             .look_again(later(now, STEP_GRACE))
-            .when(Condition::Equal(
-                "chunks_dispatched",
-                number(action.chunks_dispatched),
-            ));
+            // A late planner must not put an action that was stopped, and has ended, back to the open work.
+            .when(Condition::All(vec![
+                in_phase(action),
+                Condition::Equal("chunks_dispatched", number(action.chunks_dispatched)),
+            ]));
         Ok(matches!(self.requests.update(update).await?, Written::Yes(_)))
     }
 
@@ -418,6 +419,21 @@ impl Cloud {
             ]));
         let outcome = self.change_action(action, update, Some(mail), None).await?;
         Ok(outcome == CreateOutcome::Created)
+    }
+
+    /// Takes an action that has ended out of the open work, should it stand there still.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn close_action(&self, action: &Action) -> Result<(), CloudError> {
+        let update = Update::of(keys::action(&action.tenant_id, &action.id))
+            .close()
+            .when(Condition::All(vec![
+                in_phase(action),
+                Condition::Equal("state", text(state_code(action.state))),
+            ]));
+        // Refused: another run has begun.
+        self.requests.update(update).await.map(|_| ())
     }
 }
 

@@ -348,7 +348,7 @@ impl Cloud {
         self.requests.transact(writes).await.map(|_| ())
     }
 
-    /// Puts failed items of an earlier run back into the queue of this run.
+    /// Puts failed items of an earlier run back into the queue of this run. `false`: look again.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -377,7 +377,10 @@ impl Cloud {
                 writes.push(self.requests.update_write(requeue)?);
             }
             let taken = i64::try_from(items.len()).unwrap_or(i64::MAX);
-            let count = Update::of(keys::chunk(tenant, id, chunk)).add("counts.failed", -taken);
+            // Whoever looked at the chunk between its unfolding and this may have counted it again.
+            let uncounted = Condition::Equal("folded", AttributeValue::Bool(false));
+            let count = Update::of(keys::chunk(tenant, id, chunk)).when(uncounted);
+            let count = count.add("counts.failed", -taken);
             writes.push(self.requests.update_write(count)?);
             all &= matches!(self.requests.transact(writes).await?, Transacted::Yes);
         }
@@ -434,11 +437,8 @@ impl Cloud {
         now: Timestamp,
     ) -> Result<(), CloudError> {
         let key = keys::chunk(tenant, action, chunk);
-        let found: Option<Attributes> = self.requests.get(&key).await?;
-        let looks = found
-            .as_ref()
-            .and_then(|item| item.get("looks"))
-            .and_then(|looks| looks.as_n().ok());
+        let found: Attributes = self.requests.get(&key).await?.unwrap_or_default();
+        let looks = found.get("looks").and_then(|looks| looks.as_n().ok());
         let looks: u32 = looks.and_then(|looks| looks.parse().ok()).unwrap_or(0);
         let minutes = (18_i64 << looks.min(5)).min(360);
         let due = now

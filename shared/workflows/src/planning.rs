@@ -39,10 +39,16 @@ impl Oubli {
                 PlannerStep::RetryChunk(chunk) => {
                     self.retry_chunk(&action, chunk).await?;
                     self.cloud.note_swept(&action, self.now()).await?;
+                    if chunk + 1 < action.chunks_planned {
+                        return Ok(self.cloud.send_plan(message).await?);
+                    }
                 }
                 PlannerStep::StopChunk(chunk) => {
                     self.stop_chunk(&action, chunk).await?;
                     self.cloud.note_swept(&action, self.now()).await?;
+                    if chunk + 1 < action.chunks_planned {
+                        return Ok(self.cloud.send_plan(message).await?);
+                    }
                 }
                 PlannerStep::Settle => {
                     self.cloud.note_waiting(&action, self.now()).await?;

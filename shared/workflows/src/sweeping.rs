@@ -90,6 +90,9 @@ impl Oubli {
         let Some(found) = self.cloud.action(tenant, action).await? else {
             return Ok(());
         };
+        if found.state.has_ended() {
+            return Ok(self.cloud.close_action(&found).await?);
+        }
         if found.next_step() == PlannerStep::Nothing {
             return self.settle_action(tenant, action).await;
         }

@@ -129,7 +129,12 @@ impl Oubli {
     ) -> Result<Page<Action>, WorkflowError> {
         let position = request.position()?;
         let at = position.as_ref().map(|position| position.text.as_str());
-        if at.is_some_and(|at| !at.contains('#')) {
+        let is_position = |at: &str| {
+            at.split_once('#').is_some_and(|(time, id)| {
+                time.len() <= 20 && time.bytes().all(|b| b.is_ascii_digit()) && ActionId::parse(id).is_ok()
+            })
+        };
+        if !at.is_none_or(is_position) {
             return Err(WorkflowError::CursorInvalid);
         }
         let found = self.cloud.actions(tenant, at, request.limit.get()).await?;

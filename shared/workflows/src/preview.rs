@@ -140,11 +140,14 @@ impl Oubli {
                 // The order in which they were named is no part of the plan.
                 let mut ids = ids.clone();
                 ids.sort();
-                let contacts = self.cloud.contacts_by_id(tenant, &ids).await?;
-                for (id, contact) in ids.into_iter().zip(contacts) {
-                    match contact {
-                        Some(contact) => tally.contact(&contact),
-                        None => tally.absent(id),
+                // A hundred at a time: a contact may take 400 KB.
+                for ids in ids.chunks(100) {
+                    let contacts = self.cloud.contacts_by_id(tenant, ids).await?;
+                    for (id, contact) in ids.iter().zip(contacts) {
+                        match contact {
+                            Some(contact) => tally.contact(&contact),
+                            None => tally.absent(id.clone()),
+                        }
                     }
                 }
             }

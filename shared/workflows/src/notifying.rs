@@ -8,7 +8,10 @@ use oubli_mail::{ActionEnded, Ending, Mail};
 use crate::Oubli;
 use crate::error::WorkflowError;
 
-/// After so many tries a mail is given up: the janitor has tried for more than a day by then.
+/// So often the queue itself tries: as often as it delivers a message.
+const QUEUE_ATTEMPTS: u32 = 5;
+/// After so many tries a mail is given up: by then the janitor has tried every quarter of an hour for
+/// two days.
 const MAX_ATTEMPTS: u32 = 200;
 
 impl Oubli {
@@ -46,7 +49,12 @@ impl Oubli {
                 self.cloud
                     .put_mail_back(tenant, action, &taken, self.now())
                     .await?;
-                Err(error)
+                if taken.mail.attempts <= QUEUE_ATTEMPTS {
+                    return Err(error);
+                }
+                // The queue's patience, and its dead-letter queue's alarm, is used up: the janitor's is not.
+                tracing::warn!(%error, "the mail is left for the janitor to send");
+                Ok(())
             }
         }
     }

@@ -149,7 +149,7 @@ pub async fn stop(
     accepted(ActionView::new(action), &id)
 }
 
-/// Try again what failed or was stopped.
+/// Try again what failed.
 #[utoipa::path(post, path = "/v1/data-actions/{action_id}/retry", operation_id = "retry_data_action",
     tag = "data actions", security(("staff_token" = [])),
     params(("action_id" = String, Path),

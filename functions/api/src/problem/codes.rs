@@ -49,7 +49,7 @@ codes! {
     BodyInvalid "body_invalid" BAD_REQUEST "Body of another shape"
         "The body is JSON, but a field is unknown, missing, or of another type. `errors` names it."
     IdempotencyKeyInvalid "idempotency_key_invalid" BAD_REQUEST "Malformed Idempotency-Key"
-        "`Idempotency-Key` must be given once and hold 1 to 255 visible ASCII characters."
+        "`Idempotency-Key` must be given once and hold 1 to 255 bytes of UTF-8 text."
     CursorInvalid "cursor_invalid" BAD_REQUEST "Cursor of no use"
         "The cursor is not one of this list, or the entry that it points at has moved or gone. Begin again at the first page."
     TokenMissing "token_missing" UNAUTHORIZED "No token"

@@ -1,4 +1,21 @@
 //! From request to archive and mail, over HTTP, as front ends and their users meet Oubli.
 #![cfg(test)]
 
+mod access;
+mod actions;
+mod archives;
+mod bulk;
+mod contact_lists;
+mod contacts;
+mod contents;
+mod costs;
+mod development;
+mod documents;
 mod export;
+mod idempotency;
+mod input;
+mod mails;
+mod outside;
+mod selections;
+mod surface;
+mod user_guide;

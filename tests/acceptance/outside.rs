@@ -1,0 +1,116 @@
+//! What stands behind the API, as an operator or the cloud itself reaches it.
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use oubli_tests::Stack;
+use serde_json::{Value, json};
+
+/// One of the buckets.
+pub(crate) struct Bucket {
+    client: Client,
+    name: String,
+}
+
+impl Bucket {
+    /// The bucket that the API knows by this setting.
+    pub(crate) async fn of(stack: &Stack, setting: &str) -> Self {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(stack.runner.aws_url())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "operator"))
+            .load()
+            .await;
+        let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
+        Self {
+            client: Client::from_conf(config.build()),
+            name: stack.runner.provisioned().environment["api"][setting].clone(),
+        }
+    }
+
+    pub(crate) async fn documents(stack: &Stack) -> Self {
+        Self::of(stack, "OUBLI_DOCUMENTS_BUCKET").await
+    }
+
+    pub(crate) async fn uploads(stack: &Stack) -> Self {
+        Self::of(stack, "OUBLI_UPLOADS_BUCKET").await
+    }
+
+    /// The keys of its objects.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let listed = self.client.list_objects_v2().bucket(&self.name).send().await;
+        let listed = listed.unwrap();
+        assert_ne!(
+            listed.is_truncated(),
+            Some(true),
+            "more than a test should have made"
+        );
+        listed
+            .contents()
+            .iter()
+            .filter_map(|object| object.key().map(str::to_owned))
+            .collect()
+    }
+
+    /// The one key that ends so.
+    pub(crate) async fn key_of(&self, id: &str) -> String {
+        let keys = self.keys().await;
+        let mut fitting = keys.iter().filter(|key| key.ends_with(id));
+        let key = fitting
+            .next()
+            .unwrap_or_else(|| panic!("no key of {id} among {keys:?}"));
+        assert_eq!(fitting.next(), None);
+        key.clone()
+    }
+
+    pub(crate) async fn put(&self, key: &str, bytes: &[u8]) {
+        let body = ByteStream::from(bytes.to_vec());
+        self.client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn delete(&self, key: &str) {
+        self.client
+            .delete_object()
+            .bucket(&self.name)
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+    }
+}
+
+/// Gives a function one message, besides those that stand in its queue.
+async fn deliver(stack: &Stack, function: &str, message: Value) {
+    let mut record = SqsMessage::default();
+    record.message_id = Some("one-more".to_owned());
+    record.body = Some(message.to_string());
+    let mut event = SqsEvent::default();
+    event.records = vec![record];
+    let answer = stack.runner.functions().handle(function, event).await;
+    assert!(answer.batch_item_failures.is_empty(), "{message}");
+}
+
+/// Lets the planner take its next step with an action of tenant `demo`, and nobody else anything.
+pub(crate) async fn plan(stack: &Stack, action: &str) {
+    deliver(
+        stack,
+        "bulk-planner",
+        json!({ "tenant_id": "demo", "action_id": action }),
+    )
+    .await;
+}
+
+/// Lets the builder build one contact of the first chunk of an action of tenant `demo`.
+pub(crate) async fn build(stack: &Stack, action: &str, contact: &str) {
+    let message = json!({ "tenant_id": "demo", "action_id": action, "chunk": 0, "contact_id": contact });
+    deliver(stack, "archive-builder", message).await;
+}

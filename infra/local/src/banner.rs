@@ -37,8 +37,8 @@ curl -s -H "$A" '{api}/v1/contacts?limit=3'
 CONTACT=$(curl -s -H "$A" '{api}/v1/contacts?q=lefevre' | id); S='{{"kind":"export","selection":{{"contact_ids":["'$CONTACT'"]}}}}'
 curl -s -H "$A" -H "$J" -d "$S" {api}/v1/data-actions/preview
 ACTION=$(curl -s -H "$A" -H "$J" -d "$S" {api}/v1/data-actions | id)
-curl -s -H "$A" {api}/v1/data-actions/$ACTION
-curl -s {api}/dev/outbox
+until curl -s -H "$A" {api}/v1/data-actions/$ACTION | grep '"state":"completed"'; do sleep 1; done
+until curl -s {api}/dev/outbox | grep '"subject"'; do sleep 1; done
 ARCHIVE=$(curl -s -H "$A" {api}/v1/data-actions/$ACTION/items | id)
 curl -sL -o archive.zip -H "$A" {api}/v1/archives/$ARCHIVE/content; unzip -l archive.zip
 "#

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod documents;
 mod files;
 mod layers;
 mod settings;

@@ -85,7 +85,7 @@ codes! {
     ActionNotEnded "action_not_ended" CONFLICT "Action still running"
         "The data action has not ended yet."
     NothingToRetry "nothing_to_retry" CONFLICT "Nothing to retry"
-        "No contact of the data action failed or was stopped."
+        "No contact of the data action failed, and only what failed is done again."
     UploadChanged "upload_changed" CONFLICT "Upload changed meanwhile"
         "Other bytes were uploaded while the document was being checked. The document still awaits its upload."
     TooManyDocuments "too_many_documents" CONFLICT "Too many documents"

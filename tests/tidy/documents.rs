@@ -12,6 +12,7 @@ use oubli_domain::archive::{ARCHIVE_LIFE, MAX_LINK_LIFE};
 use oubli_domain::{action, contact, document, paging};
 use oubli_workflows::Conflict;
 
+use crate::files::files;
 use crate::root;
 
 /// Where paths of ours begin.
@@ -151,6 +152,35 @@ fn files_that_are_named_are_there() {
         }
     }
     assert!(seen >= 20, "only {seen} paths were found");
+}
+
+#[test]
+fn code_that_is_named_is_there() {
+    let sources: Vec<_> = files("rs")
+        .into_iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let is_there = |words: &str| sources.iter().any(|source| source.contains(words));
+    let mut seen = 0;
+    for (name, text) in documents() {
+        let prose = prose(&text);
+        for path in in_backticks(&prose) {
+            // `Type::function` and `module::function`; types and variants are left to the reader.
+            let Some((_, function)) = path.rsplit_once("::") else {
+                continue;
+            };
+            let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if function.is_empty() || !function.chars().all(is_name) || path.contains(' ') {
+                continue;
+            }
+            seen += 1;
+            let found = ["fn", "mod"]
+                .iter()
+                .any(|kind| is_there(&format!("{kind} {function}")));
+            assert!(found, "{name}: there is no `{path}`");
+        }
+    }
+    assert!(seen >= 20, "only {seen} functions were found");
 }
 
 /// The figures of `docs/limits.md` that are constants of the code.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use oubli_local::faults::Call;
 use oubli_tests::Stack;
 use serde_json::json;
 
@@ -34,7 +35,9 @@ async fn calls(contacts: usize, documents: usize) -> Option<Calls> {
     let recorded = engines.faults().calls();
     assert_eq!(stack.action(&action).await["state"], "completed");
     let mut calls = Calls::new();
-    for call in recorded {
+    // Draining the queues is not how Lambda polls them.
+    let by_functions = |call: &Call| call.caller.as_deref() != Some("event-source");
+    for call in recorded.into_iter().filter(by_functions) {
         *calls.entry(call.operation).or_default() += 1;
     }
     Some(calls)

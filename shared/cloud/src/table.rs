@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue,
     ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, Update as UpdateWrite,
 };
 use oubli_domain::paging::MAX_EXACT_TOTAL;
 
-use crate::error::{CloudError, failed};
+use crate::error::{CloudError, code_of, failed};
 use crate::expression::{Attributes, Condition, Placeholders, Update, text};
 use crate::items::{key_of, with_key};
 use crate::keys::Key;
@@ -165,16 +166,22 @@ impl Table {
             .set_expression_attribute_values(values)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match request.send().await {
-            Ok(answer) => Ok(Written::Yes(answer.attributes.unwrap_or_default())),
-            Err(error) => match error.as_service_error() {
-                Some(
-                    aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
-                        refused,
-                    ),
-                ) => Ok(Written::No(refused.item.clone())),
-                _ => Err(failed("UpdateItem")(error)),
-            },
+        let mut tries = 0;
+        loop {
+            let error = match request.clone().send().await {
+                Ok(answer) => return Ok(Written::Yes(answer.attributes.unwrap_or_default())),
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    return Ok(Written::No(refused.item.clone()));
+                }
+                // A transaction has the item at this moment; the SDK does not try again by itself.
+                Some(UpdateItemError::TransactionConflictException(_)) => {
+                    pause(&mut tries, "UpdateItem").await?;
+                }
+                _ => return Err(failed("UpdateItem")(error)),
+            }
         }
     }
 
@@ -185,7 +192,16 @@ impl Table {
             .delete_item()
             .table_name(&self.name)
             .set_key(Some(Self::key_attributes(key)));
-        request.send().await.map(|_| ()).map_err(failed("DeleteItem"))
+        let mut tries = 0;
+        loop {
+            match request.clone().send().await {
+                Ok(_) => return Ok(()),
+                Err(error) if code_of(&error) == Some("TransactionConflictException") => {
+                    pause(&mut tries, "DeleteItem").await?;
+                }
+                Err(error) => return Err(failed("DeleteItem")(error)),
+            }
+        }
     }
 
     /// One page of a query: at most `limit` items read, and where to go on.

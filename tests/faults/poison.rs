@@ -1,0 +1,83 @@
+//! Messages that are none.
+
+use jiff::SignedDuration;
+use serde_json::json;
+
+use crate::world::{Feed, Want, World};
+
+/// Longer than the visibility of any queue.
+const VISIBILITY: SignedDuration = SignedDuration::from_mins(91);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn poison_ends_in_the_dead_letter_queue_and_its_neighbours_go_on() {
+    let Some(world) = World::start().await else { return };
+    let ids = json!({ "tenant_id": "demo", "action_id": "absent" });
+    let mut with_unknown_field = ids.clone();
+    with_unknown_field["surprise"] = json!(1);
+    let poison = [
+        "no JSON at all".to_owned(),
+        String::from("{}"),
+        "[]".to_owned(),
+        with_unknown_field.to_string(),
+        json!({ "tenant_id": "a#b", "action_id": "x" }).to_string(),
+    ];
+    for function in ["bulk-planner", "archive-builder", "notifier"] {
+        for body in &poison {
+            world.send(function, body).await;
+        }
+    }
+    let contact = world.contact_with("Voisin", &[b"bytes"]).await;
+    let action = world.start_export(std::slice::from_ref(&contact)).await;
+    for receives in 1..=5 {
+        let drained = world.stack.drain().await;
+        for function in ["bulk-planner", "archive-builder", "notifier"] {
+            assert_eq!(drained.failed[function], 5, "{function}, receive {receives}");
+        }
+        // The neighbours did not wait.
+        world.expect(&action, &Want::completed(1)).await;
+        world.stack.advance(VISIBILITY);
+    }
+    let drained = world.stack.drain().await;
+    assert!(drained.failed.values().all(|failed| *failed == 0), "{drained:?}");
+    let queues = world.engines().queues();
+    for function in ["bulk-planner", "archive-builder", "notifier"] {
+        let is_its = |name: &String| name.contains(function) && name.contains("dead-letter");
+        let name = queues.names().into_iter().find(is_its).unwrap();
+        let mut dead = queues.bodies(&name);
+        dead.sort();
+        let mut expected = poison.to_vec();
+        expected.sort();
+        assert_eq!(dead, expected, "{name}");
+    }
+    world.settle(&mut Feed::plain(), &[&action]).await;
+}
+
+/// What a message is about may be gone for good: then it has nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_about_what_is_not_there_are_done_with() {
+    let Some(world) = World::start().await else { return };
+    let contact = world.contact_with("Voisin", &[]).await;
+    let action = world.start_export(std::slice::from_ref(&contact)).await;
+    world.settle(&mut Feed::plain(), &[&action]).await;
+    let plan = json!({ "tenant_id": "demo", "action_id": "absent" });
+    let mut build = json!({ "tenant_id": "demo", "action_id": "absent", "chunk": 0, "contact_id": contact });
+    world.send("bulk-planner", &plan.to_string()).await;
+    world.send("archive-builder", &build.to_string()).await;
+    // A chunk that is not there, and another tenant's action.
+    build["action_id"] = json!(action);
+    build["chunk"] = json!(7);
+    world.send("archive-builder", &build.to_string()).await;
+    build["chunk"] = json!(0);
+    build["tenant_id"] = json!("other");
+    world.send("archive-builder", &build.to_string()).await;
+    for about in ["absent", action.as_str()] {
+        let notify = json!({ "tenant_id": "demo", "action_id": about, "mail_id": "absent" });
+        world.send("notifier", &notify.to_string()).await;
+    }
+    let drained = world.stack.drain().await;
+    assert_eq!(drained.delivered.values().sum::<u64>(), 6);
+    assert!(drained.failed.values().all(|failed| *failed == 0), "{drained:?}");
+    world.settle(&mut Feed::plain(), &[&action]).await;
+    world.expect(&action, &Want::completed(1)).await;
+    world.expect_no_orphans(&[&action]).await;
+}

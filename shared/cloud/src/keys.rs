@@ -3,6 +3,7 @@
 //! A tenant is a key prefix. Identifiers cannot hold `#`, so no identifier can leave its place.
 
 use jiff::Timestamp;
+use oubli_domain::search::NAME_SEPARATOR;
 use oubli_domain::{ActionId, ArchiveId, ContactId, DocumentId, GroupId, MailId, MemberId, Sha256, TenantId};
 
 /// The primary key of an item.
@@ -120,7 +121,10 @@ pub(crate) fn sortable(instant: Timestamp) -> String {
 
 /// Index `by_name` of the contacts.
 pub(crate) fn by_name(tenant: &TenantId, name_key: &str, contact: &ContactId) -> (String, String) {
-    (tenant_partition(tenant), format!("{name_key}#{contact}"))
+    (
+        tenant_partition(tenant),
+        format!("{name_key}{NAME_SEPARATOR}{contact}"),
+    )
 }
 
 /// Index `by_created` of the contacts.

@@ -13,7 +13,7 @@ use crate::ids::{ContactId, DocumentId, MemberId, TenantId};
 use crate::personal::Personal;
 use crate::phone::parse_phone;
 use crate::reason::Reason;
-use crate::search::fold;
+use crate::search::{NAME_SEPARATOR, fold};
 use crate::text::{parse_line, parse_lines};
 
 /// Longest last name and first name, in characters.
@@ -263,7 +263,7 @@ impl ContactFields {
             .as_ref()
             .map(|name| part(name.expose()))
             .unwrap_or_default();
-        format!("{}#{first_name}", part(self.last_name.expose()))
+        format!("{}{NAME_SEPARATOR}{first_name}", part(self.last_name.expose()))
     }
 
     /// An upper estimate of the bytes that the fields take as a DynamoDB item, index keys
@@ -371,7 +371,7 @@ mod tests {
         .parse()
         .unwrap();
         assert_eq!(fields.last_name.expose(), "Lefèvre");
-        assert_eq!(fields.name_key(), "lefevre#");
+        assert_eq!(fields.name_key(), "lefevre\t");
     }
 
     #[rstest]

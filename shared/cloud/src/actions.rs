@@ -55,7 +55,8 @@ fn phase_code(phase: Phase) -> &'static str {
     }
 }
 
-fn in_phase(action: &Action) -> Condition {
+/// That nobody has led an action on since it was read.
+pub(crate) fn in_phase(action: &Action) -> Condition {
     Condition::All(vec![
         Condition::Equal("phase", text(phase_code(action.phase))),
         Condition::Equal("run", number(action.run)),
@@ -207,7 +208,7 @@ impl Cloud {
             .when(Condition::All(vec![
                 in_phase(action),
                 Condition::Equal("chunks_planned", number(chunk_number)),
-                Condition::Equal("chunks_dispatched", number(chunk_number)),
+                Condition::Equal("chunks_dispatched", number(action.chunks_dispatched)),
                 Condition::Equal(
                     "selection_exhausted",
                     aws_sdk_dynamodb::types::AttributeValue::Bool(false),

@@ -218,6 +218,11 @@ impl Action {
             Phase::Retrying if self.sweep_chunk < self.chunks_planned => {
                 PlannerStep::RetryChunk(self.sweep_chunk)
             }
+            // Who was named is told of one by one, even if the stop came before the planner. What a
+            // filter would have found since is not looked for: nobody knows who that is.
+            Phase::Stopping if !self.selection_exhausted && self.planned < self.total => {
+                PlannerStep::PlanChunk(self.chunks_planned)
+            }
             Phase::Stopping if self.sweep_chunk < self.chunks_planned => {
                 PlannerStep::StopChunk(self.sweep_chunk)
             }
@@ -427,6 +432,20 @@ mod tests {
         assert!(!action.is_settled());
         action.chunks_folded = 1;
         assert!(action.is_settled());
+    }
+
+    #[test]
+    fn a_stop_plans_who_was_named_and_no_others() {
+        let mut named = action();
+        (named.phase, named.total) = (Phase::Stopping, 2);
+        assert_eq!(named.next_step(), PlannerStep::PlanChunk(0));
+        (named.planned, named.chunks_planned, named.selection_exhausted) = (2, 1, true);
+        assert_eq!(named.next_step(), PlannerStep::StopChunk(0));
+        named.sweep_chunk = 1;
+        assert_eq!(named.next_step(), PlannerStep::Settle);
+        let mut filter = action();
+        filter.phase = Phase::Stopping;
+        assert_eq!(filter.next_step(), PlannerStep::Settle);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use oubli_domain::action::{Action, Chunk, ITEM_LEASE, Item, ItemState};
 use oubli_domain::{ActionId, ArchiveId, AttemptId, ContactId, Reason, TenantId};
 
+use crate::actions::in_phase;
 use crate::connect::Cloud;
+use crate::contacts::PastAction;
 use crate::error::CloudError;
 use crate::expression::{Attributes, Condition, Update, number, text};
 use crate::items;
@@ -232,13 +234,39 @@ impl Cloud {
         chunk: u32,
         taken: &TakenItem,
         outcome: ItemOutcome,
+        now: Timestamp,
     ) -> Result<bool, CloudError> {
         let (state, reason) = match outcome {
             ItemOutcome::Failed(reason) => (ItemState::Failed, reason),
             ItemOutcome::Skipped(reason) => (ItemState::Skipped, reason),
         };
-        let writes = self.end_item_writes(action, chunk, taken, state, Some(reason))?;
-        match self.requests.transact(writes).await? {
+        let (tenant, contact) = (&action.tenant_id, &taken.item.contact_id);
+        let past = PastAction {
+            action_id: action.id.clone(),
+            kind: action.kind,
+            state,
+            reason: Some(reason),
+            at: now,
+            archive_id: None,
+        };
+        let past = items::with_key(
+            items::write("past action", &past)?,
+            &keys::past_action(tenant, contact, &action.id),
+        );
+        let mut writes = self.end_item_writes(action, chunk, taken, state, Some(reason))?;
+        let there = writes.len();
+        writes.push(
+            self.contacts
+                .check_write(&keys::contact(tenant, contact), Condition::Present("pk"))?,
+        );
+        writes.push(self.contacts.put_write(past, None)?);
+        let mut outcome = self.requests.transact(writes).await?;
+        if outcome.refused(there).is_some() {
+            // No contact, so no card on which it could stand.
+            let writes = self.end_item_writes(action, chunk, taken, state, Some(reason))?;
+            outcome = self.requests.transact(writes).await?;
+        }
+        match outcome {
             Transacted::Yes => Ok(true),
             Transacted::No(_) => self.ended_by(action, chunk, taken, state).await,
         }
@@ -336,7 +364,10 @@ impl Cloud {
             .set("folded", AttributeValue::Bool(false))
             .look_again(due)
             .when(unchanged(chunk));
-        let mut count = Update::of(keys::action(tenant, id)).add("chunks_folded", -1);
+        // A stop that has come meanwhile has its own look at every chunk: nothing is put back then.
+        let mut count = Update::of(keys::action(tenant, id))
+            .add("chunks_folded", -1)
+            .when(in_phase(action));
         for (path, value) in counters(chunk) {
             count = count.add(path, -value);
         }
@@ -344,11 +375,12 @@ impl Cloud {
             self.requests.update_write(unfold)?,
             self.requests.update_write(count)?,
         ];
-        // Refused: another planner did it a moment ago.
+        // Refused: another planner did it a moment ago, or the action is stopped.
         self.requests.transact(writes).await.map(|_| ())
     }
 
-    /// Puts failed items of an earlier run back into the queue of this run. `false`: look again.
+    /// Puts failed items of an earlier run back into the queue of this run. `false`: look again, at
+    /// the action too.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -361,7 +393,7 @@ impl Cloud {
         let (tenant, id) = (&action.tenant_id, &action.id);
         let mut all = true;
         for items in items.chunks(ITEMS_PER_TRANSACTION) {
-            let mut writes = Vec::with_capacity(items.len() + 1);
+            let mut writes = Vec::with_capacity(items.len() + 2);
             for item in items {
                 let requeue = Update::of(keys::item(tenant, id, chunk, &item.contact_id))
                     .set("state", text("queued"))
@@ -382,6 +414,9 @@ impl Cloud {
             let count = Update::of(keys::chunk(tenant, id, chunk)).when(uncounted);
             let count = count.add("counts.failed", -taken);
             writes.push(self.requests.update_write(count)?);
+            // Put back after a stop has looked at the chunk, they would be nobody's for ever.
+            let goes_on = self.requests.check_write(&keys::action(tenant, id), in_phase(action));
+            writes.push(goes_on?);
             all &= matches!(self.requests.transact(writes).await?, Transacted::Yes);
         }
         Ok(all)

@@ -119,7 +119,7 @@ impl Oubli {
             Err(ExportError::Impossible(reason)) => {
                 tracing::info!(reason = reason.code(), "the contact cannot be exported");
                 self.cloud
-                    .end_item(action, chunk, taken, ItemOutcome::Failed(reason))
+                    .end_item(action, chunk, taken, ItemOutcome::Failed(reason), self.now())
                     .await?;
                 Ok(())
             }
@@ -127,9 +127,34 @@ impl Oubli {
         }
     }
 
+    /// Exports a contact as it is; as it is by then, if a member changes it and a document that was
+    /// to be read is gone.
     async fn export(&self, action: &Action, chunk: u32, taken: &TakenItem) -> Result<(), ExportError> {
+        let (tenant, id) = (&action.tenant_id, &taken.item.contact_id);
+        let mut whole = self.read_whole(tenant, id).await?;
+        for _ in 1..READS {
+            let version = whole.0.version;
+            match self.export_version(action, chunk, taken, whole).await {
+                Err(ExportError::Impossible(Reason::DocumentUnreadable)) => {
+                    whole = self.read_whole(tenant, id).await?;
+                    if whole.0.version == version {
+                        return Err(ExportError::Impossible(Reason::DocumentUnreadable));
+                    }
+                }
+                ended => return ended,
+            }
+        }
+        self.export_version(action, chunk, taken, whole).await
+    }
+
+    async fn export_version(
+        &self,
+        action: &Action,
+        chunk: u32,
+        taken: &TakenItem,
+        (contact, documents): (Contact, Vec<Document>),
+    ) -> Result<(), ExportError> {
         let tenant = &action.tenant_id;
-        let (contact, documents) = self.read_whole(tenant, &taken.item.contact_id).await?;
         contact.may_export().map_err(ExportError::Impossible)?;
         let language = self
             .cloud

@@ -30,7 +30,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::frame::RequestIds;
-use crate::problem::pages;
+use crate::problem::{Code, Problem, pages};
 pub use crate::state::ApiState;
 
 fn routes() -> OpenApiRouter<ApiState> {
@@ -74,6 +74,8 @@ pub fn router(state: ApiState) -> Router {
     router
         // The prefix of every problem's `type`, with the slash that people leave when they shorten one.
         .route("/problems/", routing::get(pages::index))
+        // Said here, so that it stays inside the frame whatever router this one is merged with.
+        .fallback(async || Problem::new(Code::NotFound))
         .with_state(state)
         .layer(from_fn_with_state(origins, cors::cors))
         .layer(from_fn_with_state(request_ids, frame::frame))

@@ -214,7 +214,6 @@ async fn a_replay_shows_what_is_there_now() {
 
 #[rstest]
 #[case::empty("")]
-#[case::blank("a b")]
 #[case::long(
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 )]

@@ -22,14 +22,14 @@ async fn export(stack: &Stack, client: &Client, ids: &[&str]) -> String {
     "agent",
     "Démo SARL",
     "Export des données terminé",
-    "« Actions sur les données »"
+    "Actions sur les données"
 )]
 #[case::english(
     "other",
     "other-agent",
     "Other Ltd",
     "Data export finished",
-    "“Actions on the data”"
+    "Actions on the data"
 )]
 #[tokio::test]
 async fn the_member_is_told_in_the_language_of_the_tenant(

@@ -1,2 +1,13 @@
 //! Who may do what, and what nobody may see.
 #![cfg(test)]
+
+mod canary;
+mod drift;
+mod forged;
+mod hostile;
+mod operations;
+mod raw;
+mod rejections;
+mod rights;
+mod tenants;
+mod witnesses;

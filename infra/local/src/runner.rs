@@ -11,7 +11,7 @@ pub mod state;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use oubli_api::ApiState;
 use oubli_api::auth::Issuer;
@@ -66,12 +66,14 @@ pub struct Elsewhere {
 }
 
 /// Where the functions' metrics go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum MetricsTo {
     /// Standard output, as on Lambda.
     Stdout,
     /// Nowhere.
     Nowhere,
+    /// Where a test reads them.
+    Memory(Arc<Mutex<Vec<u8>>>),
 }
 
 impl RunnerOptions {

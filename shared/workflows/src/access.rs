@@ -267,14 +267,12 @@ impl Oubli {
         request: &PageRequest,
     ) -> Result<Page<Group>, WorkflowError> {
         let position = request.position()?;
+        let after = position.map(|position| GroupId::parse(position.text));
+        let after = after.transpose().map_err(|_| WorkflowError::CursorInvalid)?;
         let groups = self.cloud.groups(tenant).await?;
         let count = groups.len() as u64;
         let limit = usize::try_from(request.limit.get()).unwrap_or(usize::MAX);
-        let is_after = |group: &Group| {
-            position
-                .as_ref()
-                .is_none_or(|at| group.id.as_str() > at.text.as_str())
-        };
+        let is_after = |group: &Group| after.as_ref().is_none_or(|at| group.id > *at);
         let mut rest: Vec<_> = groups.into_iter().filter(is_after).collect();
         let more = rest.len() > limit;
         rest.truncate(limit);

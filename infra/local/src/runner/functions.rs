@@ -1,6 +1,7 @@
 //! The functions' libraries, each with its own settings and its own name as a caller.
 
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
@@ -11,6 +12,21 @@ use serde_json::{Value, json};
 
 use super::{MetricsTo, RunnerError};
 use crate::provision::Provisioned;
+
+/// Writes to memory that others read.
+struct MemoryWriter(Arc<Mutex<Vec<u8>>>);
+
+impl Write for MemoryWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The functions.
 pub struct Functions {
@@ -70,9 +86,10 @@ impl Functions {
     }
 
     fn metrics(&self, function: &'static str) -> Metrics {
-        match self.metrics_to {
+        match &self.metrics_to {
             MetricsTo::Stdout => Metrics::to_stdout(function),
-            MetricsTo::Nowhere => Metrics::to_writer(function, std::io::sink()),
+            MetricsTo::Nowhere => Metrics::to_writer(function, io::sink()),
+            MetricsTo::Memory(memory) => Metrics::to_writer(function, MemoryWriter(memory.clone())),
         }
     }
 

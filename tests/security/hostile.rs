@@ -1,0 +1,494 @@
+//! Input that no client would send in good faith: refused with a problem, never an error of ours.
+
+use oubli_tests::Stack;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::operations::{self, Need};
+use crate::raw;
+
+const MEBIBYTE: usize = 1 << 20;
+
+#[tokio::test]
+async fn ids_that_cannot_be_are_as_absent_as_any() {
+    let stack = Stack::start().await;
+    let long = "a".repeat(10_000);
+    let mut ids: Vec<Vec<u8>> = [
+        "%2F",
+        "%2e%2e%2f",
+        "..%2F..%2Fcontacts",
+        "%5C",
+        "%00",
+        "a%00b",
+        "%0d%0aX-Evil:%201",
+        "%23",
+        "%3F",
+        "demo%23C",
+        "T%23demo",
+        "%C3%A9",
+        "%F0%9F%98%80",
+        "%E2%80%AE",
+        "%EF%BC%8F",
+        "%FF",
+        "%C0%AF",
+        "%ED%A0%80",
+        "%",
+        "%2",
+        "%zz",
+        "'",
+        "%22",
+        "%3Cscript%3E",
+        "$where",
+        "*",
+        ";",
+        "a;b",
+        "%20",
+        "+",
+        "-",
+        "_",
+        "%7B%7D",
+        "{{7*7}}",
+        "${jndi:ldap:x}",
+        "null",
+        "undefined",
+        "0",
+        "-1",
+        "1e309",
+        &long,
+    ]
+    .iter()
+    .map(|id| id.as_bytes().to_vec())
+    .collect();
+    // Not even percent-encoded.
+    ids.push("é".into());
+    ids.push(vec![0xff, 0xfe]);
+    for operation in operations::all() {
+        if !operation.names_something() {
+            continue;
+        }
+        for id in &ids {
+            let mut target = Vec::new();
+            for segment in operation.path.split('/').skip(1) {
+                target.push(b'/');
+                if segment.starts_with('{') {
+                    target.extend_from_slice(id);
+                } else {
+                    target.extend_from_slice(segment.as_bytes());
+                }
+            }
+            let body = operation.body.as_ref().map(Value::to_string).unwrap_or_default();
+            let headers: [&[u8]; 2] = [b"content-type: application/json", b"if-match: *"];
+            let answer = raw::request(
+                &stack,
+                operation.method.as_str(),
+                &target,
+                &headers,
+                body.as_bytes(),
+            )
+            .await;
+            let place = format!(
+                "{} {}: {answer:?}",
+                operation.method,
+                String::from_utf8_lossy(&target)
+            );
+            assert!([400, 404, 414].contains(&answer.status), "{place}");
+            assert!(!answer.head.contains("x-evil"), "{place}");
+            // What the server itself refuses, before the router, has no body.
+            if answer.head.contains("x-request-id") {
+                assert!(answer.head.contains("application/problem+json"), "{place}");
+                let problem: Value = serde_json::from_str(&answer.body).unwrap();
+                assert!(
+                    ["/problems/not_found", "/problems/path_malformed"]
+                        .contains(&problem["type"].as_str().unwrap()),
+                    "{place}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn queries_that_cannot_be_are_refused() {
+    let stack = Stack::start().await;
+    let long = format!("q={}", "a".repeat(30_000));
+    for query in [
+        "limit=0",
+        "limit=201",
+        "limit=-1",
+        "limit=1.5",
+        "limit=1e2",
+        "limit=99999999999999999999999",
+        "limit=",
+        "limit=%31%00",
+        "limit=1&limit=2",
+        "q=%FF",
+        "q=%00%FF",
+        "q=%",
+        "q[]=a",
+        "cursor=",
+        "cursor=%00",
+        "cursor=AAAA",
+        "cursor=..",
+        // "1 T#other#C#x", "99999999999999999999 x", "-1 x"
+        "cursor=MSBUI290aGVyI0MjeA",
+        "cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTkgeA",
+        "cursor=LTEgeA",
+        "sort=__proto__",
+        "state=anonymised&state=active",
+        "assigned_to=a%23b",
+        "unknown=1",
+        "%FF=1",
+        "=1",
+        &long,
+    ] {
+        for path in ["/v1/contacts", "/v1/data-actions", "/v1/members", "/v1/groups"] {
+            let target = format!("{path}?{query}");
+            let answer = raw::request(&stack, "GET", target.as_bytes(), &[], b"").await;
+            assert!([400, 414, 422].contains(&answer.status), "{target}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn searches_of_any_characters_break_nothing() {
+    let stack = Stack::start().await;
+    stack.contact(json!({ "last_name": "Lefèvre" })).await;
+    let finds_nothing = [
+        "%E2%80%AE",
+        "%F0%9F%98%80",
+        "%25",
+        "%22",
+        "x'%20OR%201=1",
+        "T%23other",
+        "*",
+        "@",
+        "a@",
+        "@b",
+        "a@b@c",
+        "%EF%B7%BA%EF%B7%BA",
+        "le%25",
+        "le*",
+        "_efevre",
+    ];
+    // What no name is compared by asks for nothing, as a blank does.
+    let asks_for_nothing = ["", "%20", "%00", "%0A", "%CC%81", "%23", "-", "'"];
+    let all = finds_nothing.iter().map(|text| (text, 0));
+    for (text, total) in all.chain(asks_for_nothing.iter().map(|text| (text, 1))) {
+        for sort in ["last_name", "-created_at"] {
+            let path = format!("/v1/contacts?sort={sort}&q={text}");
+            let found = stack.agent().get(&path).await.expect(StatusCode::OK);
+            assert_eq!(found["total"], total, "{path}");
+        }
+    }
+}
+
+/// A contact with this text in the place of its custom fields' value.
+fn contact_with(custom: &str) -> Vec<u8> {
+    format!("{{\"last_name\": \"x\", \"custom_fields\": {{\"a\": {custom}}}}}").into_bytes()
+}
+
+#[tokio::test]
+async fn bodies_that_cannot_be_are_refused() {
+    let stack = Stack::start().await;
+    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(10_000), close.repeat(10_000));
+    let padded = |size: usize| {
+        let mut body = b"{\"last_name\": \"x\"}".to_vec();
+        body.resize(size, b' ');
+        body
+    };
+    let whole = |text: &str| text.as_bytes().to_vec();
+    let cases: Vec<(&str, Vec<u8>, &[u16])> = vec![
+        ("nothing", vec![], &[400, 415]),
+        ("nothing but space", whole("  "), &[400]),
+        ("too large", padded(MEBIBYTE + 1), &[413]),
+        ("as large as can be", padded(MEBIBYTE), &[201]),
+        ("invalid UTF-8", b"{\"last_name\": \"\xff\"}".to_vec(), &[400]),
+        (
+            "overlong UTF-8",
+            b"{\"last_name\": \"\xc0\xaf\"}".to_vec(),
+            &[400],
+        ),
+        (
+            "a byte order mark",
+            b"\xef\xbb\xbf{\"last_name\": \"x\"}".to_vec(),
+            &[400],
+        ),
+        (
+            "UTF-16",
+            "{\"last_name\": \"x\"}"
+                .encode_utf16()
+                .flat_map(u16::to_le_bytes)
+                .collect(),
+            &[400],
+        ),
+        ("half a surrogate", whole("{\"last_name\": \"\\ud800\"}"), &[400]),
+        ("a NUL", whole("{\"last_name\": \"a\\u0000b\"}"), &[422]),
+        ("deep arrays", whole(&deep("[", "]")), &[400]),
+        ("deep objects", whole(&deep("{\"a\":", "}")), &[400]),
+        (
+            "deep arrays in a field",
+            contact_with(&deep("[", "]")),
+            &[400, 422],
+        ),
+        (
+            "deep objects in a field",
+            contact_with(&deep("{\"a\":", "}")),
+            &[400, 422],
+        ),
+        ("an array", whole("[\"x\"]"), &[400]),
+        ("a text", whole("\"x\""), &[400]),
+        ("null", whole("null"), &[400]),
+        (
+            "two documents",
+            whole("{\"last_name\": \"x\"}{\"last_name\": \"y\"}"),
+            &[400],
+        ),
+        (
+            "a field twice",
+            whole("{\"last_name\": \"x\", \"last_name\": \"y\"}"),
+            &[400],
+        ),
+        (
+            "a field twice, escaped",
+            whole("{\"last_name\": \"x\", \"last\\u005fname\": \"y\"}"),
+            &[400],
+        ),
+        (
+            "__proto__",
+            whole("{\"last_name\": \"x\", \"__proto__\": {}}"),
+            &[400],
+        ),
+        (
+            "a state",
+            whole("{\"last_name\": \"x\", \"state\": \"anonymised\"}"),
+            &[400],
+        ),
+        (
+            "a tenant",
+            whole("{\"last_name\": \"x\", \"tenant_id\": \"other\"}"),
+            &[400],
+        ),
+        ("an id", whole("{\"last_name\": \"x\", \"id\": \"1\"}"), &[400]),
+        (
+            "less than nothing",
+            whole("{\"last_name\": \"x\", \"business\": {\"deals\": -1}}"),
+            &[400, 422],
+        ),
+        (
+            "more than can be",
+            whole("{\"last_name\": \"x\", \"business\": {\"deals\": 4294967296}}"),
+            &[400, 422],
+        ),
+        (
+            "a fraction",
+            whole("{\"last_name\": \"x\", \"business\": {\"deals\": 1.5}}"),
+            &[400, 422],
+        ),
+        ("NaN", contact_with("NaN"), &[400]),
+        ("infinity", contact_with("1e400"), &[400, 422]),
+        ("single quotes", whole("{'last_name': 'x'}"), &[400]),
+        ("a comment", whole("{\"last_name\": \"x\"} // y"), &[400]),
+        ("a form", whole("last_name=x"), &[400]),
+    ];
+    for (what, body, statuses) in cases {
+        let json: [&[u8]; 1] = [b"content-type: application/json"];
+        let answer = raw::request(&stack, "POST", b"/v1/contacts", &json, &body).await;
+        assert!(statuses.contains(&answer.status), "{what}: {answer:?}");
+        if answer.status >= 400 {
+            assert!(
+                answer.head.contains("application/problem+json"),
+                "{what}: {answer:?}"
+            );
+        }
+    }
+}
+
+/// Numbers at the ends of what JSON and its readers can hold come back as they went in, or not at all.
+#[tokio::test]
+async fn numbers_are_kept_or_refused() {
+    let stack = Stack::start().await;
+    for number in [
+        "0",
+        "-0",
+        "-0.0",
+        "1e0",
+        "0.1",
+        "9007199254740993",
+        "18446744073709551615",
+        "-9223372036854775808",
+        "18446744073709551616",
+        "123456789012345678901234567890",
+        "1e125",
+        "1e126",
+        "1e300",
+        "-1e300",
+        "1.7976931348623157e308",
+        "1e-130",
+        "1e-131",
+        "5e-324",
+        "2.2250738585072014e-308",
+        "0.1234567890123456789012345678901234567890",
+    ] {
+        let json: [&[u8]; 1] = [b"content-type: application/json"];
+        let answer = raw::request(&stack, "POST", b"/v1/contacts", &json, &contact_with(number)).await;
+        assert!([201, 400, 422].contains(&answer.status), "{number}: {answer:?}");
+        if answer.status == 201 {
+            let made: Value = serde_json::from_str(&answer.body).unwrap();
+            let path = format!("/v1/contacts/{}", made["id"].as_str().unwrap());
+            let read = stack.agent().get(&path).await.expect(StatusCode::OK);
+            let expected: f64 = number.parse().unwrap();
+            let kept = read["custom_fields"]["a"].as_f64().unwrap();
+            let near = (kept - expected).abs() <= expected.abs() * 1e-15;
+            assert!(near, "{number} became {kept}");
+        }
+    }
+    for size in [
+        "-1",
+        "0.5",
+        "5368709121",
+        "18446744073709551616",
+        "1e3",
+        "\"1\"",
+        "null",
+        "[]",
+    ] {
+        let contact = stack.contact(json!({ "last_name": "x" })).await;
+        let path = format!("/v1/contacts/{contact}/documents");
+        let body = format!(
+            "{{\"name\": \"a\", \"content_type\": \"text/plain\", \"kind\": \"document\", \"size_bytes\": {size}}}"
+        );
+        let json: [&[u8]; 1] = [b"content-type: application/json"];
+        let answer = raw::request(&stack, "POST", path.as_bytes(), &json, body.as_bytes()).await;
+        assert!([400, 422].contains(&answer.status), "{size}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_has_an_end_too() {
+    let stack = Stack::start().await;
+    let token = stack.admin().token.unwrap();
+    let head = format!(
+        "POST /v1/contacts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    let mut bytes = head.into_bytes();
+    for _ in 0..17 {
+        bytes.extend_from_slice(b"10000\r\n");
+        bytes.resize(bytes.len() + 0x10000, b' ');
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    let answer = raw::send(&stack, &bytes).await;
+    assert_eq!(answer.status, 413, "{answer:?}");
+}
+
+#[tokio::test]
+async fn headers_that_cannot_be_are_refused() {
+    let stack = Stack::start().await;
+    let contact = stack.contact(json!({ "last_name": "x" })).await;
+    let long_key = [b"idempotency-key: ".as_slice(), &[b'k'; 256]].concat();
+    let huge = [b"x-huge: ".as_slice(), &vec![b'a'; 500_000]].concat();
+    let json: &[u8] = b"content-type: application/json";
+    let post: [(&str, Vec<&[u8]>, &[u16]); 10] = [
+        ("no media type", vec![], &[415]),
+        ("another media type", vec![b"content-type: text/xml"], &[415]),
+        (
+            "a form",
+            vec![b"content-type: application/x-www-form-urlencoded"],
+            &[415],
+        ),
+        (
+            "another character set",
+            vec![b"content-type: application/json; charset=utf-16"],
+            &[415],
+        ),
+        (
+            "a media type of bytes",
+            vec![b"content-type: application/json\xff"],
+            &[400, 415],
+        ),
+        ("a long key", vec![json, &long_key], &[400]),
+        ("a key of bytes", vec![json, b"idempotency-key: \xff"], &[400]),
+        (
+            "two keys",
+            vec![json, b"idempotency-key: a", b"idempotency-key: b"],
+            &[400],
+        ),
+        ("a huge header", vec![json, &huge], &[400, 431]),
+        ("a header without a name", vec![json, b": x"], &[400]),
+    ];
+    for (what, headers, statuses) in post {
+        let body = b"{\"last_name\": \"x\"}";
+        let answer = raw::request(&stack, "POST", b"/v1/contacts", &headers, body).await;
+        assert!(statuses.contains(&answer.status), "{what}: {answer:?}");
+    }
+    let path = format!("/v1/contacts/{contact}");
+    for (what, if_match, status) in [
+        ("none", None, 428),
+        ("nonsense", Some(b"if-match: nonsense".as_slice()), 412),
+        ("a weak tag", Some(b"if-match: W/\"1\""), 412),
+        ("bytes", Some(b"if-match: \"\xff\""), 412),
+        (
+            "a huge version",
+            Some(b"if-match: \"99999999999999999999999999\""),
+            412,
+        ),
+        ("less than nothing", Some(b"if-match: \"-1\""), 412),
+    ] {
+        let mut headers = vec![json];
+        headers.extend(if_match);
+        let body = b"{\"last_name\": \"y\"}";
+        let answer = raw::request(&stack, "PATCH", path.as_bytes(), &headers, body).await;
+        assert_eq!(answer.status, status, "{what}: {answer:?}");
+    }
+    // A client cannot choose its request's id, nor pose as another host's or method's.
+    let posing: [&[u8]; 4] = [
+        b"x-request-id: chosen",
+        b"x-http-method-override: DELETE",
+        b"x-forwarded-host: evil.example.com",
+        b"x-original-url: /v1/health",
+    ];
+    let answer = raw::request(&stack, "GET", path.as_bytes(), &posing, b"").await;
+    assert_eq!(answer.status, 200);
+    assert!(!answer.head.contains("chosen") && !answer.body.contains("evil"));
+    assert_eq!(stack.agent().get(&path).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_that_protect_its_reader() {
+    let stack = Stack::start().await;
+    for operation in operations::all() {
+        let path = operation.path_with(|_| "x".to_owned());
+        let answer = stack
+            .admin()
+            .call(operation.method.clone(), &path, &[], None)
+            .await;
+        let place = format!("{} {path}", operation.method);
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{place}"
+        );
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{place}");
+        assert!(answer.header("strict-transport-security").is_some(), "{place}");
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{place}"
+        );
+        assert!(!policy.contains("script"), "{place}");
+        assert!(
+            answer.header("server").is_none() && answer.header("x-powered-by").is_none(),
+            "{place}"
+        );
+        if operation.need != Need::Nothing {
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{place}");
+        }
+    }
+    // Tools of other days.
+    for method in ["TRACE", "TRACK", "PROPFIND"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = stack.admin().call(method, "/v1/contacts", &[], None).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    }
+}

@@ -48,7 +48,7 @@ pub struct Binary {
 impl Binary {
     /// Starts the binary `path` of the function and waits until it asks for its first event.
     pub async fn start(function: &str, path: &str) -> Self {
-        let (runner, simulator) = surroundings(function).await;
+        let (runner, simulator) = Box::pin(surroundings(function)).await;
         let mut command = command(function, path, &runner, &simulator);
         let started = Instant::now();
         let process = command.spawn().unwrap();
@@ -164,7 +164,7 @@ pub fn events(function: &str) -> Vec<(String, Value)> {
 /// Gives a function every event there is of it, twice, since a warm one gets many. Names that begin
 /// with `bad-` must end in a function error; of the others' answers `check` decides.
 pub async fn answers_every_event(function: &str, path: &str, check: impl Fn(&str, &Value, u32, &Value)) {
-    let binary = Binary::start(function, path).await;
+    let binary = Box::pin(Binary::start(function, path)).await;
     println!(
         "{function}: {:.1} ms from start to first `/next` (not optimised)",
         binary.init.as_secs_f64() * 1_000.0
@@ -191,7 +191,7 @@ pub async fn answers_every_event(function: &str, path: &str, check: impl Fn(&str
 /// records whose bodies are no messages, which are there when the event's name begins with `poison`.
 /// A message is an object of exactly these fields, each an id or a number.
 pub async fn answers_every_batch(function: &str, path: &str, fields: &[&str]) {
-    answers_every_event(function, path, |name, event, _, answer| {
+    let check = |name: &str, event: &Value, _: u32, answer: &Value| {
         let records = event["Records"].as_array().unwrap();
         let bad: BTreeSet<_> = records
             .iter()
@@ -206,8 +206,8 @@ pub async fn answers_every_batch(function: &str, path: &str, fields: &[&str]) {
             .collect();
         assert_eq!(named.len(), bad.len(), "{name}: {named:?}");
         assert_eq!(named.into_iter().collect::<BTreeSet<_>>(), bad, "{name}");
-    })
-    .await;
+    };
+    Box::pin(answers_every_event(function, path, check)).await;
 }
 
 /// Judges a body by itself, not by the types that the functions read it with.
@@ -224,7 +224,7 @@ fn is_message(body: &str, fields: &[&str]) -> bool {
 
 /// Takes each setting away in turn: the binary says in one line which one it lacks, and exits with 1.
 pub async fn tells_each_missing_setting(function: &str, path: &str) {
-    let (runner, simulator) = surroundings(function).await;
+    let (runner, simulator) = Box::pin(surroundings(function)).await;
     let environment = &runner.provisioned().environment[function];
     let needed: Vec<_> = environment
         .keys()

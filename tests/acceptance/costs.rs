@@ -71,11 +71,11 @@ fn column(index: usize) -> Calls {
 
 #[tokio::test]
 async fn an_export_calls_what_its_cost_is_computed_from() {
-    let (Some(few), Some(many)) = (calls(10, 0).await, calls(30, 0).await) else {
+    let (Some(few), Some(many)) = (Box::pin(calls(10, 0)).await, Box::pin(calls(30, 0)).await) else {
         return;
     };
     let a_contact = each(&few, &many, 20);
-    let Some(with_documents) = calls(10, 2).await else {
+    let Some(with_documents) = Box::pin(calls(10, 2)).await else {
         return;
     };
     let a_document = each(&few, &with_documents, 20);

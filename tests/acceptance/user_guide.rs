@@ -47,8 +47,8 @@ fn first_difference(said: &str, came: &str) -> Option<String> {
     let (said, came) = (bare(said), bare(came));
     let mut rest = came.as_str();
     for fragment in said.split('…') {
-        match rest.find(fragment) {
-            Some(at) => rest = &rest[at + fragment.len()..],
+        match rest.split_once(fragment) {
+            Some((_, after)) => rest = after,
             None => return Some(fragment.to_owned()),
         }
     }

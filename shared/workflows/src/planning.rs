@@ -141,7 +141,13 @@ impl Oubli {
                     .unfold_chunk(action, &counted, due.unwrap_or(Timestamp::MAX))
                     .await?;
             }
-            self.cloud.requeue_items(action, chunk, &failed).await?;
+            if !self.cloud.requeue_items(action, chunk, &failed).await? {
+                let now = self.cloud.action(tenant, id).await?;
+                if now.is_none_or(|now| (now.phase, now.run) != (action.phase, action.run)) {
+                    // Stopped meanwhile: whoever does that has looked at this chunk, or will.
+                    return Ok(());
+                }
+            }
         }
         Err(WorkflowError::Busy)
     }

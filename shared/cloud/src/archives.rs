@@ -9,7 +9,7 @@ use crate::chunks::TakenItem;
 use crate::connect::Cloud;
 use crate::contacts::PastAction;
 use crate::error::CloudError;
-use crate::expression::{Condition, Update, text};
+use crate::expression::{Condition, Update, number, text};
 use crate::items;
 use crate::keys;
 use crate::open_work;
@@ -51,9 +51,6 @@ impl Cloud {
             contact_version: archive.contact_version,
             expires_at: archive.expires_at,
         };
-        let contact = Update::of(keys::contact(tenant, &archive.contact_id))
-            .set("last_archive", items::write_value("archive", &stamp)?)
-            .when(Condition::Present("pk"));
         let past = PastAction {
             action_id: action.id.clone(),
             kind: action.kind,
@@ -63,21 +60,43 @@ impl Cloud {
             archive_id: Some(archive.id.clone()),
         };
         let past_key = keys::past_action(tenant, &archive.contact_id, &action.id);
-        let mut writes = self.end_item_writes(action, chunk, taken, ItemState::Done, None)?;
-        writes.push(self.requests.put_write(record, None)?);
-        writes.push(self.contacts.update_write(contact)?);
-        writes.push(self.contacts.put_write(
-            items::with_key(items::write("past action", &past)?, &past_key),
-            None,
-        )?);
-        let outcome = self.requests.transact(writes).await?;
-        if matches!(outcome, Transacted::Yes) || self.ended_by(action, chunk, taken, ItemState::Done).await? {
-            return Ok(CompletedExport::Recorded);
+        let past = items::with_key(items::write("past action", &past)?, &past_key);
+        let stamp = items::write_value("archive", &stamp)?;
+        let contact = keys::contact(tenant, &archive.contact_id);
+        // A newer version may have been archived meanwhile: then the contact remembers that one.
+        let newest = Condition::All(vec![
+            Condition::Present("pk"),
+            Condition::Any(vec![
+                Condition::Absent("last_archive"),
+                Condition::LessOrEqual("last_archive.contact_version", number(archive.contact_version)),
+            ]),
+        ]);
+        let remember = self.contacts.update_write(
+            Update::of(contact.clone())
+                .set("last_archive", stamp)
+                .when(newest),
+        )?;
+        let leave = self.contacts.check_write(&contact, Condition::Present("pk"))?;
+        for contact in [remember, leave] {
+            let mut writes = self.end_item_writes(action, chunk, taken, ItemState::Done, None)?;
+            let contact_index = writes.len();
+            writes.push(contact);
+            writes.push(self.requests.put_write(record.clone(), None)?);
+            writes.push(self.contacts.put_write(past.clone(), None)?);
+            let outcome = self.requests.transact(writes).await?;
+            if matches!(outcome, Transacted::Yes)
+                || self.ended_by(action, chunk, taken, ItemState::Done).await?
+            {
+                return Ok(CompletedExport::Recorded);
+            }
+            match outcome.refused(contact_index) {
+                Some(_) if outcome.refused(0).is_some() => return Ok(CompletedExport::Lost),
+                Some(refused) if refused.item.is_none() => return Ok(CompletedExport::ContactAbsent),
+                Some(_) => {}
+                None => return Ok(CompletedExport::Lost),
+            }
         }
-        if outcome.refused(0).is_none() && outcome.refused(3).is_some() {
-            return Ok(CompletedExport::ContactAbsent);
-        }
-        Ok(CompletedExport::Lost)
+        Ok(CompletedExport::ContactAbsent)
     }
 
     /// Reads the record of an archive, strongly consistent.

@@ -362,6 +362,7 @@ impl Cloud {
         let (tenant, id) = (&action.tenant_id, &action.id);
         let unfold = Update::of(keys::chunk(tenant, id, chunk.number))
             .set("folded", AttributeValue::Bool(false))
+            .remove("looks")
             .look_again(due)
             .when(unchanged(chunk));
         // A stop that has come meanwhile has its own look at every chunk: nothing is put back then.
@@ -415,7 +416,9 @@ impl Cloud {
             let count = count.add("counts.failed", -taken);
             writes.push(self.requests.update_write(count)?);
             // Put back after a stop has looked at the chunk, they would be nobody's for ever.
-            let goes_on = self.requests.check_write(&keys::action(tenant, id), in_phase(action));
+            let goes_on = self
+                .requests
+                .check_write(&keys::action(tenant, id), in_phase(action));
             writes.push(goes_on?);
             all &= matches!(self.requests.transact(writes).await?, Transacted::Yes);
         }

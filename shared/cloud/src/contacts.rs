@@ -13,7 +13,7 @@ use crate::expression::{Attributes, Condition, Update, number, text};
 use crate::idempotency::{IdempotencyClaim, Replay, replay_of};
 use crate::items;
 use crate::keys;
-use crate::purges::Purge;
+use crate::purges::{Purge, soon};
 use crate::table::{Query, Transacted, Written};
 
 /// What came of entering something new.
@@ -286,7 +286,7 @@ impl Cloud {
         let writes = vec![
             self.contacts
                 .delete_write(&keys::contact(tenant, contact), Some(Condition::Present("pk")))?,
-            self.purge_write(&purge, now)?,
+            self.purge_write(&purge, soon(now))?,
         ];
         match self.contacts.transact(writes).await? {
             Transacted::Yes => Ok(UpdateOutcome::Done(purge)),

@@ -12,11 +12,13 @@ use crate::expression::{Attributes, Condition, Update, number, text};
 use crate::idempotency::IdempotencyClaim;
 use crate::items;
 use crate::keys;
-use crate::purges::Purge;
+use crate::purges::{Purge, soon};
 use crate::table::{ListPage, Query, Table, Transacted, Written};
 
 /// How long an announced document may stay without its bytes.
 const AWAITING_LIFE: SignedDuration = SignedDuration::from_hours(48);
+/// How long the choice of the bytes of a document holds: longer than an answer may take.
+const CHOICE_LIFE: SignedDuration = SignedDuration::from_mins(2);
 
 #[derive(Serialize, Deserialize)]
 struct DocumentRecord {
@@ -82,20 +84,25 @@ impl Cloud {
             .created_at
             .saturating_add(AWAITING_LIFE)
             .unwrap_or(document.created_at);
-        attributes.insert("ttl".into(), number(ends.as_second()));
+        // Later than the janitor, who also deletes what is in S3.
+        let broom = ends.saturating_add(AWAITING_LIFE).unwrap_or(ends);
+        attributes.insert("ttl".into(), number(broom.as_second()));
         let attributes = items::with_key(attributes, &key(document));
         let contact = keys::contact(&document.tenant_id, &document.contact_id);
+        // Whatever of it is in S3 by then goes too, if its bytes were never verified.
+        let note = Purge::of_awaiting(&document.tenant_id, &document.contact_id, &document.id);
         let mut writes = vec![
             self.contacts
                 .put_write(attributes, Some(Condition::Absent("pk")))?,
             self.contacts
                 .check_write(&contact, Condition::Equal("state", text("active")))?,
+            self.purge_write(&note, ends)?,
         ];
         if let Some(claim) = claim {
             writes.push(self.claim_write(&document.tenant_id, claim)?);
         }
         let outcome = self.contacts.transact(writes).await?;
-        CreateOutcome::of(&outcome, 0, Some(1), 2)
+        CreateOutcome::of(&outcome, 0, Some(1), 3)
     }
 
     /// Reads a document, strongly consistent.
@@ -177,6 +184,33 @@ impl Cloud {
         }
     }
 
+    /// Settles which bytes a document is completed with, before they are copied: two completions at
+    /// once must not copy different ones. Answers whether these are they; the choice may be made
+    /// anew once whoever made it cannot be at it any more.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn choose_upload(
+        &self,
+        document: &Document,
+        etag: &str,
+        now: Timestamp,
+    ) -> Result<bool, CloudError> {
+        let outdated = now.saturating_sub(CHOICE_LIFE).unwrap_or(now);
+        let choose = Update::of(key(document))
+            .set("chosen_etag", text(etag))
+            .set("chosen_at_ms", number(now.as_millisecond()))
+            .when(Condition::All(vec![
+                Condition::Equal("state", text("awaiting_upload")),
+                Condition::Any(vec![
+                    Condition::Absent("chosen_etag"),
+                    Condition::Equal("chosen_etag", text(etag)),
+                    Condition::Less("chosen_at_ms", number(outdated.as_millisecond())),
+                ]),
+            ]));
+        Ok(matches!(self.contacts.update(choose).await?, Written::Yes(_)))
+    }
+
     /// Records that a document's bytes are stored and verified: it belongs to the contact now, so
     /// the contact has a new version.
     ///
@@ -191,6 +225,8 @@ impl Cloud {
             .set("state", text("stored"))
             .set("stored_at", text(now))
             .remove("ttl")
+            .remove("chosen_etag")
+            .remove("chosen_at_ms")
             .when(Condition::Equal("state", text("awaiting_upload")));
         let mut contact = Update::of(keys::contact(&document.tenant_id, &document.contact_id))
             .add("version", 1)
@@ -204,9 +240,11 @@ impl Cloud {
         if document.fields.kind == DocumentKind::Photo {
             contact = contact.set("photo_document_id", text(&document.id));
         }
+        let note = Purge::of_awaiting(&document.tenant_id, &document.contact_id, &document.id);
         let writes = vec![
             self.contacts.update_write(stored)?,
             self.contacts.update_write(contact)?,
+            self.requests.delete_write(&note.key(), None)?,
         ];
         let outcome = self.contacts.transact(writes).await?;
         Ok(match (&outcome, outcome.refused(0)) {
@@ -258,7 +296,7 @@ impl Cloud {
         let unchanged = Condition::Equal("state", text(state));
         let mut writes = vec![
             self.contacts.delete_write(&key(document), Some(unchanged))?,
-            self.purge_write(&purge, now)?,
+            self.purge_write(&purge, soon(now))?,
         ];
         if document.state == DocumentState::Stored {
             let contact_key = keys::contact(&document.tenant_id, &document.contact_id);
@@ -277,7 +315,13 @@ impl Cloud {
                     .remove("photo_document_id")
                     .when(Condition::Equal("photo_document_id", photo))
             } else {
-                contact.when(Condition::Equal("state", text("active")))
+                contact.when(Condition::All(vec![
+                    Condition::Equal("state", text("active")),
+                    Condition::Any(vec![
+                        Condition::Absent("photo_document_id"),
+                        Condition::NotEqual("photo_document_id", photo),
+                    ]),
+                ]))
             };
             writes.push(self.contacts.update_write(contact)?);
         }

@@ -27,6 +27,7 @@ pub(crate) enum Condition {
     Absent(&'static str),
     Present(&'static str),
     Equal(&'static str, AttributeValue),
+    NotEqual(&'static str, AttributeValue),
     Less(&'static str, AttributeValue),
     LessOrEqual(&'static str, AttributeValue),
     BeginsWith(&'static str, AttributeValue),
@@ -64,6 +65,7 @@ impl Placeholders {
             Condition::Absent(path) => format!("attribute_not_exists({})", self.path(path)),
             Condition::Present(path) => format!("attribute_exists({})", self.path(path)),
             Condition::Equal(path, value) => self.compare(path, "=", value),
+            Condition::NotEqual(path, value) => self.compare(path, "<>", value),
             Condition::Less(path, value) => self.compare(path, "<", value),
             Condition::LessOrEqual(path, value) => self.compare(path, "<=", value),
             Condition::BeginsWith(path, value) => {

@@ -113,18 +113,27 @@ impl Cloud {
         };
         let (found, _) = self.requests.query_page(query, Some(limit)).await?;
         let mut work = Vec::with_capacity(found.len());
-        for keys in found {
-            let key = key_of(&keys).ok_or(CloudError::Corrupt { what: "index key" })?;
-            // A purge is small and says itself what it is about.
-            if key.pk.ends_with("#PURGE") {
-                if let Some(note) = self.requests.get(&key).await? {
-                    work.push(OpenWork::Purge(items::read("purge", note)?));
-                }
-                continue;
+        for keys in &found {
+            match self.work_at(keys).await? {
+                Some(found) => work.push(found),
+                // One that cannot be read must not hide the others.
+                None => tracing::error!(shard, "an entry of the open work cannot be read"),
             }
-            work.push(parse(&key).ok_or(CloudError::Corrupt { what: "index key" })?);
         }
         Ok(work)
+    }
+
+    async fn work_at(&self, keys: &Attributes) -> Result<Option<OpenWork>, CloudError> {
+        let Some(key) = key_of(keys) else {
+            return Ok(None);
+        };
+        if !key.pk.ends_with("#PURGE") {
+            return Ok(parse(&key));
+        }
+        // A purge is small and says itself what it is about.
+        let note = self.requests.get(&key).await?;
+        let note = note.map(|note| items::read("purge", note)).transpose();
+        Ok(note.ok().flatten().map(OpenWork::Purge))
     }
 }
 

@@ -8,13 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::connect::Cloud;
 use crate::error::CloudError;
+use crate::expression::{Condition, text};
 use crate::items;
 use crate::keys;
 use crate::open_work;
-use crate::table::Query;
+use crate::table::{Query, Transacted};
 
 /// How long the process that deleted the record may take before the janitor looks.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// When the janitor looks after what is being deleted now.
+pub(crate) fn soon(now: Timestamp) -> Timestamp {
+    now.saturating_add(GRACE).unwrap_or(now)
+}
 
 /// Objects to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +32,9 @@ pub struct Purge {
     /// One document, or, without it, all of them and everything beneath the contact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
+    /// Only if the document still awaits its upload; its record goes too then.
+    #[serde(default)]
+    pub if_awaiting: bool,
 }
 
 impl Purge {
@@ -35,6 +44,7 @@ impl Purge {
             tenant_id: tenant.clone(),
             contact_id: contact.clone(),
             document_id: None,
+            if_awaiting: false,
         }
     }
 
@@ -43,6 +53,14 @@ impl Purge {
         Self {
             document_id: Some(document.clone()),
             ..Self::of_contact(tenant, contact)
+        }
+    }
+
+    /// A document that was announced and whose bytes were not verified in time.
+    pub fn of_awaiting(tenant: &TenantId, contact: &ContactId, document: &DocumentId) -> Self {
+        Self {
+            if_awaiting: true,
+            ..Self::of_document(tenant, contact, document)
         }
     }
 
@@ -56,13 +74,10 @@ impl Purge {
 }
 
 impl Cloud {
-    pub(crate) fn purge_write(&self, purge: &Purge, now: Timestamp) -> Result<TransactWriteItem, CloudError> {
+    pub(crate) fn purge_write(&self, purge: &Purge, due: Timestamp) -> Result<TransactWriteItem, CloudError> {
         let key = purge.key();
         let mut attributes = items::with_key(items::write("purge", purge)?, &key);
-        attributes.extend(open_work::attributes(
-            &key,
-            now.saturating_add(GRACE).unwrap_or(now),
-        ));
+        attributes.extend(open_work::attributes(&key, due));
         self.requests.put_write(attributes, None)
     }
 
@@ -72,6 +87,9 @@ impl Cloud {
     /// [`CloudError`]; the note stays, and the janitor tries again.
     pub async fn purge(&self, purge: &Purge) -> Result<(), CloudError> {
         let (tenant, contact) = (&purge.tenant_id, &purge.contact_id);
+        if purge.if_awaiting && !self.forget_awaiting(purge).await? {
+            return self.requests.delete(&purge.key()).await;
+        }
         match &purge.document_id {
             Some(document) => {
                 self.objects.delete_document(tenant, contact, document).await?;
@@ -93,5 +111,20 @@ impl Cloud {
             }
         }
         self.requests.delete(&purge.key()).await
+    }
+
+    /// Deletes the record of a document whose bytes were never verified, so that nobody can
+    /// complete it any more. `false`: it is stored, and stays.
+    async fn forget_awaiting(&self, purge: &Purge) -> Result<bool, CloudError> {
+        let Some(document) = &purge.document_id else {
+            return Ok(true);
+        };
+        let key = keys::document(&purge.tenant_id, &purge.contact_id, document);
+        let awaiting = Condition::Any(vec![
+            Condition::Absent("pk"),
+            Condition::Equal("state", text("awaiting_upload")),
+        ]);
+        let writes = vec![self.contacts.delete_write(&key, Some(awaiting))?];
+        Ok(matches!(self.contacts.transact(writes).await?, Transacted::Yes))
     }
 }

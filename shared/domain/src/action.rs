@@ -118,7 +118,7 @@ impl Counts {
 
     /// In which state an action ends with these counts.
     pub fn end_state(self, stop_requested: bool) -> ActionState {
-        if stop_requested {
+        if stop_requested || self.stopped > 0 {
             ActionState::Stopped
         } else if self.failed == 0 {
             ActionState::Completed

@@ -40,8 +40,15 @@ impl MemberDraft {
         let mut errors = FieldErrors::default();
         let name = errors.take("/name", parse_line(&self.name, 200));
         let email = errors.take("/email", Email::parse(&self.email));
+        // Mails go through SES, which takes ASCII alone (a domain as Punycode, RFC 3492).
+        if email.as_ref().is_some_and(|email| !email.as_str().is_ascii()) {
+            errors.push(
+                "/email",
+                "must be in ASCII; a domain with other letters is written as Punycode",
+            );
+        }
         match (name, email) {
-            (Some(name), Some(email)) => Ok((name.into(), email.into())),
+            (Some(name), Some(email)) if errors.as_slice().is_empty() => Ok((name.into(), email.into())),
             _ => Err(errors),
         }
     }

@@ -48,10 +48,19 @@ pub enum TelemetryError {
 /// [`TelemetryError`] when the filter is wrong, or logging is set up already.
 pub fn init(settings: &Settings) -> Result<(), TelemetryError> {
     let filter = settings.optional(settings::LOG)?;
-    let filter = filter.as_deref().unwrap_or(DEFAULT_FILTER);
-    subscriber(filter, SystemTime, std::io::stdout)?.try_init()?;
+    let filter = ours_only(filter.as_deref().unwrap_or(DEFAULT_FILTER));
+    subscriber(&filter, SystemTime, std::io::stdout)?.try_init()?;
     log_panics();
     Ok(())
+}
+
+/// A bare level is for our own crates. At `debug` the AWS SDK writes requests and answers, which
+/// hold personal data: of the libraries only what is amiss is logged, unless a whole filter is given.
+fn ours_only(filter: &str) -> String {
+    match filter.parse::<tracing::Level>() {
+        Ok(level) => format!("warn,oubli={level}"),
+        Err(_) => filter.to_owned(),
+    }
 }
 
 /// What [`init`] installs, with filter, clock and writer passed in.

@@ -1,6 +1,7 @@
 //! Documents: announced, uploaded straight to S3, verified, fetched, deleted.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use oubli_cloud::{CreateOutcome, DocumentOutcome, Purge, StoreOutcome, UploadedObject};
@@ -17,6 +18,9 @@ use crate::paging::{PageRequest, page};
 
 /// How long a client has to begin its upload.
 const UPLOAD_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long an answer waits for objects to be deleted.
+const PURGE_TIME: Duration = Duration::from_secs(10);
 
 /// A request by which the client sends the bytes straight to S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,25 +171,22 @@ impl Oubli {
             .await?
             .ok_or(Conflict::UploadMissing)?;
         check_upload(&found, &uploaded)?;
+        // A declared hash already says which bytes; without one, others may arrive meanwhile.
+        let chosen = found.fields.sha256.is_some()
+            || self
+                .cloud
+                .choose_upload(&found, &uploaded.etag, self.now())
+                .await?;
+        if !chosen {
+            return self.completed_by_another(tenant, contact, document).await;
+        }
         if self.cloud.store_upload(&found, &uploaded).await? == StoreOutcome::Moved {
             return Err(Conflict::UploadChanged.into());
         }
         let now = self.now();
         match self.cloud.mark_stored(&found, now).await? {
             DocumentOutcome::Done => {}
-            // Somebody else completed it a moment ago, or deleted it.
-            DocumentOutcome::Moved => {
-                let again = self.cloud.document(tenant, contact, document).await?;
-                return match again {
-                    Some(document) if document.state == DocumentState::Stored => Ok(document),
-                    Some(_) => Err(Conflict::Contended.into()),
-                    None => {
-                        self.purge_now(&Purge::of_document(tenant, contact, document))
-                            .await;
-                        Err(WorkflowError::NotFound)
-                    }
-                };
-            }
+            DocumentOutcome::Moved => return self.completed_by_another(tenant, contact, document).await,
             DocumentOutcome::ContactAbsent => {
                 self.purge_now(&Purge::of_document(tenant, contact, document))
                     .await;
@@ -201,6 +202,24 @@ impl Oubli {
             stored_at: Some(now),
             ..found
         })
+    }
+
+    /// What came of a document that somebody else completed, or deleted, a moment ago.
+    async fn completed_by_another(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        document: &DocumentId,
+    ) -> Result<Document, WorkflowError> {
+        match self.cloud.document(tenant, contact, document).await? {
+            Some(document) if document.state == DocumentState::Stored => Ok(document),
+            Some(_) => Err(Conflict::UploadChanged.into()),
+            None => {
+                self.purge_now(&Purge::of_document(tenant, contact, document))
+                    .await;
+                Err(WorkflowError::NotFound)
+            }
+        }
     }
 
     /// A link of 5 minutes to a stored document.
@@ -260,7 +279,9 @@ impl Oubli {
 
     /// Deletes objects whose record is gone. If that fails, the note of it stays for the janitor.
     pub(crate) async fn purge_now(&self, purge: &Purge) {
-        if let Err(error) = self.cloud.purge(purge).await {
+        // What takes longer than an answer may is the janitor's as well.
+        let purged = tokio::time::timeout(PURGE_TIME, self.cloud.purge(purge)).await;
+        if let Err(error) = purged.unwrap_or(Ok(())) {
             tracing::warn!(%error, contact_id = %purge.contact_id, "objects are left for the janitor to delete");
         }
     }

@@ -1,5 +1,6 @@
 //! The janitor: sends again what is stuck, marks what has expired, deletes what is due.
 
+use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;
 use oubli_cloud::{OpenWork, SHARDS};
 use oubli_domain::action::{Action, ItemState, PlannerStep};
@@ -12,6 +13,8 @@ use crate::error::WorkflowError;
 
 /// How much of one shard is looked at in one sweep; the rest is still due at the next.
 const LIMIT: u32 = 500;
+/// How many things are looked at side by side.
+const AT_ONCE: usize = 16;
 /// How long after an archive's end S3's own rule, which is late by up to two days, is waited for.
 const BROOM_GRACE: SignedDuration = SignedDuration::from_hours(72);
 
@@ -34,6 +37,20 @@ pub struct Swept {
     pub failures: u64,
 }
 
+impl Swept {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            actions: self.actions + other.actions,
+            items: self.items + other.items,
+            mails: self.mails + other.mails,
+            expired: self.expired + other.expired,
+            deleted: self.deleted + other.deleted,
+            purged: self.purged + other.purged,
+            failures: self.failures + other.failures,
+        }
+    }
+}
+
 impl Oubli {
     /// Looks at all that is due. One thing that fails does not keep the others.
     ///
@@ -42,15 +59,23 @@ impl Oubli {
     pub async fn sweep(&self) -> Result<Swept, WorkflowError> {
         let mut swept = Swept::default();
         for shard in 0..SHARDS {
-            for work in self.cloud.open_work(shard, self.now(), LIMIT).await? {
-                if let Err(error) = self.drive(&work, &mut swept).await {
-                    swept.failures += 1;
-                    let (error, work) = (chain(&error), kind_of(&work));
-                    tracing::warn!(error, work, "what was due could not be done");
-                }
-            }
+            let due = self.cloud.open_work(shard, self.now(), LIMIT).await?;
+            let driven = due.into_iter().map(|work| self.driven(work));
+            let driven: Vec<Swept> = stream::iter(driven).buffer_unordered(AT_ONCE).collect().await;
+            swept = driven.into_iter().fold(swept, Swept::plus);
         }
         Ok(swept)
+    }
+
+    /// What came of one thing that is due; a failure is counted, and keeps no other.
+    async fn driven(&self, work: OpenWork) -> Swept {
+        let mut swept = Swept::default();
+        if let Err(error) = self.drive(&work, &mut swept).await {
+            swept.failures += 1;
+            let (error, work) = (chain(&error), kind_of(&work));
+            tracing::warn!(error, work, "what was due could not be done");
+        }
+        swept
     }
 
     async fn drive(&self, work: &OpenWork, swept: &mut Swept) -> Result<(), WorkflowError> {

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs the tests that speak to AWS against a second implementation of its APIs, MiniStack (PyPI, MIT),
+# so that no fault of the embedded engines, nor our own, becomes the truth.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+version=1.5.33
+venv=target/ci/ministack-venv
+if [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "$version" ]; then
+    mkdir -p target/ci
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir "ministack[full]==$version"
+    echo "$version" >"$venv/installed.txt"
+fi
+
+port=$(python3 -c '
+import socket
+with socket.socket() as one:
+    one.bind(("127.0.0.1", 0))
+    print(one.getsockname()[1])')
+endpoint="http://127.0.0.1:$port"
+work=$(mktemp -d)
+# Without AWS_ENDPOINT_URL its own functions would call the real AWS; its MQTT listener takes a fixed
+# port on every address unless it is told not to.
+env HOME="$work" TMPDIR="$work" GATEWAY_PORT="$port" BIND_HOST=127.0.0.1 AWS_ENDPOINT_URL="$endpoint" \
+    IOT_MTLS_ENABLED=0 "$venv/bin/ministack" >target/ci/ministack.log 2>&1 &
+ministack=$!
+trap 'kill "$ministack" 2>/dev/null || true; wait "$ministack" 2>/dev/null || true; rm -rf "$work"' EXIT
+for _ in $(seq 600); do
+    (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null && break
+    kill -0 "$ministack" || { tail "$PWD/target/ci/ministack.log" >&2; exit 1; }
+    sleep 0.1
+done
+
+OUBLI_TEST_AWS_ENDPOINT="$endpoint" \
+    cargo test --locked -p oubli-tests --test conformance --test acceptance "$@"

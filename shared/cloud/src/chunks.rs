@@ -1,20 +1,23 @@
 //! Chunks and items: who works on which contact, how it ended, and the counts of that.
 
+mod endings;
+
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use oubli_domain::action::{Action, Chunk, ITEM_LEASE, Item, ItemState};
 use oubli_domain::{ActionId, ArchiveId, AttemptId, ContactId, Reason, TenantId};
 
 use crate::actions::in_phase;
 use crate::connect::Cloud;
-use crate::contacts::PastAction;
 use crate::error::CloudError;
 use crate::expression::{Attributes, Condition, Update, number, text};
 use crate::items;
 use crate::keys;
 use crate::table::{Query, Transacted, Written};
+
+pub use endings::ItemOutcome;
 
 /// How many items one transaction moves: 100 writes at most, less the counters.
 const ITEMS_PER_TRANSACTION: usize = 90;
@@ -39,15 +42,6 @@ pub enum TakeOutcome {
     Busy,
     /// It has ended.
     Ended(Item),
-}
-
-/// How an item ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ItemOutcome {
-    /// Impossible, or given up.
-    Failed(Reason),
-    /// Nothing to do.
-    Skipped(Reason),
 }
 
 pub(crate) fn item_state_code(state: ItemState) -> &'static str {
@@ -222,96 +216,6 @@ impl Cloud {
             archive_id,
             attempt_id: attempt.clone(),
         }))
-    }
-
-    /// Records that an item cannot be done. `false`: this attempt does not hold it any more.
-    ///
-    /// # Errors
-    /// [`CloudError`].
-    pub async fn end_item(
-        &self,
-        action: &Action,
-        chunk: u32,
-        taken: &TakenItem,
-        outcome: ItemOutcome,
-        now: Timestamp,
-    ) -> Result<bool, CloudError> {
-        let (state, reason) = match outcome {
-            ItemOutcome::Failed(reason) => (ItemState::Failed, reason),
-            ItemOutcome::Skipped(reason) => (ItemState::Skipped, reason),
-        };
-        let (tenant, contact) = (&action.tenant_id, &taken.item.contact_id);
-        let past = PastAction {
-            action_id: action.id.clone(),
-            kind: action.kind,
-            state,
-            reason: Some(reason),
-            at: now,
-            archive_id: None,
-        };
-        let past = items::with_key(
-            items::write("past action", &past)?,
-            &keys::past_action(tenant, contact, &action.id),
-        );
-        let mut writes = self.end_item_writes(action, chunk, taken, state, Some(reason))?;
-        let there = writes.len();
-        writes.push(
-            self.contacts
-                .check_write(&keys::contact(tenant, contact), Condition::Present("pk"))?,
-        );
-        writes.push(self.contacts.put_write(past, None)?);
-        let mut outcome = self.requests.transact(writes).await?;
-        if outcome.refused(there).is_some() {
-            // No contact, so no card on which it could stand.
-            let writes = self.end_item_writes(action, chunk, taken, state, Some(reason))?;
-            outcome = self.requests.transact(writes).await?;
-        }
-        match outcome {
-            Transacted::Yes => Ok(true),
-            Transacted::No(_) => self.ended_by(action, chunk, taken, state).await,
-        }
-    }
-
-    /// The writes that end an item and count it, for a transaction.
-    pub(crate) fn end_item_writes(
-        &self,
-        action: &Action,
-        chunk: u32,
-        taken: &TakenItem,
-        state: ItemState,
-        reason: Option<Reason>,
-    ) -> Result<Vec<TransactWriteItem>, CloudError> {
-        let (tenant, id) = (&action.tenant_id, &action.id);
-        let mut item = Update::of(keys::item(tenant, id, chunk, &taken.item.contact_id))
-            .set("state", text(item_state_code(state)))
-            .set_or_remove("reason", reason.map(|reason| text(reason.code())))
-            .remove("lease_until")
-            .remove("lease_until_ms")
-            .when(held_by(&taken.attempt_id));
-        if state != ItemState::Done {
-            item = item.remove("archive_id");
-        }
-        let count = Update::of(keys::chunk(tenant, id, chunk)).add(counter_of(state), 1);
-        Ok(vec![
-            self.requests.update_write(item)?,
-            self.requests.update_write(count)?,
-        ])
-    }
-
-    /// Whether an item was ended just so by this very attempt, whose answer was lost.
-    pub(crate) async fn ended_by(
-        &self,
-        action: &Action,
-        chunk: u32,
-        taken: &TakenItem,
-        state: ItemState,
-    ) -> Result<bool, CloudError> {
-        let key = keys::item(&action.tenant_id, &action.id, chunk, &taken.item.contact_id);
-        let Some(found) = self.requests.get(&key).await? else {
-            return Ok(false);
-        };
-        let item: Item = items::read("item", found)?;
-        Ok(item.state == state && item.attempt_id.as_ref() == Some(&taken.attempt_id))
     }
 
     /// Counts a chunk that has ended in its action, once. Answers whether it is counted now.

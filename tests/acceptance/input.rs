@@ -48,13 +48,7 @@ async fn what_is_no_json_is_told_where_it_ends() {
                 answer.text()
             );
         }
-        let answer = send(
-            &stack,
-            path,
-            "application/json",
-            b"{\"\xff\": 1}".to_vec(),
-        )
-        .await;
+        let answer = send(&stack, path, "application/json", b"{\"\xff\": 1}".to_vec()).await;
         assert_eq!(
             answer.problem(StatusCode::BAD_REQUEST),
             "body_malformed",

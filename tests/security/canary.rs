@@ -1,24 +1,24 @@
 //! A contact of whom every field is marked lives its whole life: no mark is found where it does not
 //! belong. (Rule 7 of the architecture: ids only in messages, logs, metrics and URLs.)
 
+mod failures;
+mod refusals;
+
 use jiff::SignedDuration;
 use oubli_domain::Sha256;
 use oubli_local::clock::EngineClock;
-use oubli_local::faults::{Fault, Outcome};
 use oubli_local::runner::RunnerOptions;
-use oubli_local::ses::{Recipients, Refusal};
 use oubli_tests::{Answer, START, Stack};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+
+use failures::{POISON, fails_and_is_retried, poison};
+use refusals::refusals;
 
 use crate::witnesses::{self, MARK, Memory, Messages, is_marked};
 
 /// The most that a deployment can be set to log; the engines are none of it.
 const FILTER: &str = "debug,oubli_local=off,s3s=off,dynoxide=off";
-/// What stands in messages that no function of ours sent.
-const POISON: &str = "zqxpoison";
-/// Longer than any queue hides a message.
-const VISIBILITY: SignedDuration = SignedDuration::from_secs(6 * 900 + 1);
 
 /// A stack under watch.
 struct Watched {
@@ -135,182 +135,6 @@ fn marked_contact() -> Value {
         "custom_fields": { format!("{MARK}field"): format!("{MARK}value") },
         "assigned_to": "agent"
     })
-}
-
-/// Requests that are refused, each with a mark where a client might put one.
-async fn refusals(watched: &mut Watched, contact: &str) {
-    let path = format!("/v1/contacts/{contact}");
-    for (field, value) in [
-        ("last_name", json!(format!("{MARK}\u{0}"))),
-        ("last_name", json!(MARK.repeat(100))),
-        ("email", json!(format!("{MARK} at example"))),
-        ("phone", json!(format!("{MARK}"))),
-        ("first_name", json!([MARK])),
-        ("address", json!(MARK)),
-        ("address", json!({ "lines": [format!("{MARK}\u{7}")] })),
-        ("custom_fields", json!({ "a": { "b": MARK } })),
-        ("custom_fields", json!(MARK)),
-        ("assigned_to", json!(format!("{MARK} x"))),
-        ("photo_document_id", json!(format!("{MARK}"))),
-        ("business", json!({ "deals": MARK })),
-    ] {
-        let patch = json!({ field: value.clone() });
-        let refused = watched.call(Method::PATCH, &path, patch).await;
-        assert!(refused.status.is_client_error(), "{field}: {}", refused.text());
-        let new = json!({ "last_name": "x", field: value });
-        let refused = watched.post("/v1/contacts", new).await;
-        assert!(refused.status.is_client_error(), "{field}: {}", refused.text());
-    }
-    for (path, body) in [
-        (
-            "/v1/data-actions",
-            json!({ "kind": MARK, "selection": { "filter": {} } }),
-        ),
-        (
-            "/v1/data-actions",
-            json!({ "kind": "export", "selection": { "contact_ids": [format!("{MARK}#")] } }),
-        ),
-        (
-            "/v1/data-actions",
-            json!({ "kind": "export", "selection": { "filter": { "state": MARK } } }),
-        ),
-        (
-            "/v1/data-actions",
-            json!({ "kind": "export", "selection": { "filter": { "created_before": MARK } } }),
-        ),
-        (
-            "/v1/data-actions",
-            json!({ "kind": "export", "selection": { "filter": {} }, "plan_hash": MARK }),
-        ),
-        (
-            "/v1/data-actions/preview",
-            json!({ "kind": "export", "selection": { "filter": { "q": MARK.repeat(40) } } }),
-        ),
-    ] {
-        let refused = watched.post(path, body).await;
-        assert!(refused.status.is_client_error(), "{}", refused.text());
-    }
-    for target in [
-        format!("/v1/contacts/{MARK}"),
-        format!("/v1/{MARK}"),
-        format!("/problems/{MARK}"),
-        format!("/v1/archives/{MARK}/content"),
-        format!("/v1/contacts?cursor={MARK}"),
-        format!("/v1/contacts?sort={MARK}"),
-        format!("/v1/contacts?state={MARK}"),
-        format!("/v1/contacts?limit={MARK}"),
-        format!("/v1/contacts?q={}", MARK.repeat(40)),
-    ] {
-        let refused = watched.get(&target).await;
-        assert!(refused.status.is_client_error(), "{target}: {}", refused.text());
-    }
-    for (name, value) in [
-        ("if-match", MARK),
-        ("content-type", MARK),
-        ("authorization", MARK),
-    ] {
-        let body = json!({ "last_name": "x" });
-        let refused = watched.with(Method::PATCH, &path, &[(name, value)], body).await;
-        assert!(refused.status.is_client_error(), "{name}: {}", refused.text());
-    }
-    let agent = watched.stack.agent();
-    let truncated = format!("{{\"last_name\": \"{MARK}\", \"{MARK}");
-    let json = [("content-type", "application/json")];
-    let refused = agent
-        .call(Method::POST, "/v1/contacts", &json, Some(truncated.into_bytes()))
-        .await;
-    assert_eq!(refused.problem(StatusCode::BAD_REQUEST), "body_malformed");
-    watched.answers.push(("/v1/contacts".into(), refused));
-}
-
-/// Messages that no function of ours would send, until they are with the dead letters.
-async fn poison(watched: &Watched) {
-    let stack = &watched.stack;
-    let client = aws_sdk_sqs::Client::new(&witnesses::aws(stack).await);
-    let queues = &stack.runner.provisioned().queues;
-    let bodies = [
-        POISON.to_owned(),
-        json!({ POISON: 1 }).to_string(),
-        json!({ "kind": POISON, "tenant_id": POISON, "action_id": POISON }).to_string(),
-    ];
-    for queue in queues {
-        for body in &bodies {
-            let send = client
-                .send_message()
-                .queue_url(&queue.queue_url)
-                .message_body(body);
-            send.send().await.unwrap();
-        }
-    }
-    for _ in 0..6 {
-        stack.drain().await;
-        stack.advance(VISIBILITY);
-    }
-    let engines = stack.engines().unwrap();
-    let letters: Vec<_> = engines
-        .queues()
-        .names()
-        .into_iter()
-        .filter(|name| name.contains("dead-letter"))
-        .collect();
-    assert_eq!(letters.len(), queues.len());
-    for name in letters {
-        let letters = engines.queues().bodies(&name);
-        assert!(
-            bodies.iter().all(|body| letters.contains(body)),
-            "{name}: {letters:?}"
-        );
-    }
-}
-
-/// An export whose document is not to be had at first, whose mail is refused, which is retried and told
-/// of again.
-async fn fails_and_is_retried(watched: &mut Watched, contact: &str, document: &str) {
-    let engines = watched.stack.engines().unwrap();
-    let (mails, faults) = (engines.mails().clone(), engines.faults().clone());
-    let builders = |operation: &str| {
-        let fault = Fault::on(operation, Outcome::Error).from_caller("oubli-archive-builder");
-        faults.inject(fault.first(2))
-    };
-    let struck = [builders("S3.GetObject"), builders("DynamoDB.TransactWriteItems")];
-    let s3 = aws_sdk_s3::Client::from_conf(
-        aws_sdk_s3::config::Builder::from(&witnesses::aws(&watched.stack).await)
-            .force_path_style(true)
-            .build(),
-    );
-    let bucket = witnesses::setting(&watched.stack, "OUBLI_DOCUMENTS_BUCKET");
-    let key = format!("documents/demo/{contact}/{document}");
-    let found = s3.get_object().bucket(&bucket).key(&key).send().await.unwrap();
-    let bytes = found.body.collect().await.unwrap().into_bytes();
-    let delete = s3.delete_object().bucket(&bucket).key(&key);
-    delete.send().await.unwrap();
-    mails.refuse(Recipients::All, Refusal::Reject);
-
-    let body = json!({ "kind": "export", "selection": { "contact_ids": [contact] } });
-    let started = watched.post("/v1/data-actions", body).await;
-    let started = started.expect(StatusCode::ACCEPTED);
-    let action = format!("/v1/data-actions/{}", started["id"].as_str().unwrap());
-    for _ in 0..3 {
-        watched.stack.drain().await;
-        watched.stack.advance(VISIBILITY);
-        watched.stack.sweep().await;
-    }
-    assert!(struck.iter().all(|struck| struck.count() == 2));
-    let items = watched.get(&format!("{action}/items")).await;
-    let items = items.expect(StatusCode::OK);
-    assert_eq!(items["items"][0]["reason"], "document_unreadable", "{items}");
-
-    mails.accept_all();
-    let put = s3.put_object().bucket(&bucket).key(&key).body(bytes.into());
-    put.send().await.unwrap();
-    let retried = watched.post(&format!("{action}/retry"), Value::Null).await;
-    retried.expect(StatusCode::ACCEPTED);
-    watched.stack.drain().await;
-    let ended = watched.get(&action).await.expect(StatusCode::OK);
-    assert_eq!(ended["state"], "completed", "{ended}");
-    let told = watched.post(&format!("{action}/notify"), Value::Null).await;
-    told.expect(StatusCode::ACCEPTED);
-    watched.stack.drain().await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod canary;
 mod drift;
 mod forged;
 mod hostile;
+mod hostile_bodies;
 mod operations;
 mod raw;
 mod rejections;

@@ -44,7 +44,7 @@ fn encodings() -> Vec<String> {
         let bytes = [vec![0; before], MARK.as_bytes().to_vec()].concat();
         let (from, to) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
         for encoded in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
-            found.push(encoded[from..to].to_owned());
+            found.push(encoded.chars().take(to).skip(from).collect());
         }
     }
     found

@@ -324,6 +324,103 @@ fn tables_can_be_brought_back_and_outlive_the_stack() {
 }
 
 #[test]
+fn queues_are_encrypted_and_nobody_speaks_to_queue_or_bucket_in_the_clear() {
+    let template = template();
+    let denies = |policy: &Resource, actions: &str| {
+        let statements = policy.property(&["PolicyDocument", "Statement"]).unwrap().items();
+        let found = statements.iter().find(|statement| {
+            let text = |key: &str| statement.get(key).and_then(Node::text);
+            let condition = statement.at(&["Condition", "Bool", "aws:SecureTransport"]);
+            text("Effect") == Some("Deny")
+                && text("Principal") == Some("*")
+                && text("Action") == Some(actions)
+                && condition.and_then(Node::text) == Some("false")
+        });
+        found
+            .unwrap_or_else(|| panic!("{} lets everybody in the clear", policy.logical_id))
+            .clone()
+    };
+    for queue in template.of_kind("AWS::SQS::Queue") {
+        let id = &queue.logical_id;
+        let encrypted = queue.property(&["SqsManagedSseEnabled"]).and_then(Node::bool);
+        assert_eq!(encrypted, Some(true), "{id}");
+        let mut policies = template.of_kind("AWS::SQS::QueuePolicy");
+        let policy = policies.find(|policy| mentions(policy.property(&["Queues"]).unwrap(), id));
+        denies(policy.unwrap_or_else(|| panic!("{id}")), "sqs:*");
+    }
+    for policy in template.of_kind("AWS::S3::BucketPolicy") {
+        let bucket = referred(policy.property(&["Bucket"]).unwrap());
+        let statement = denies(policy, "s3:*");
+        let resources = statement.get("Resource").unwrap().items();
+        let objects = format!("${{{bucket}.Arn}}/*");
+        assert_eq!(referred(&resources[0]), bucket);
+        assert_eq!(
+            resources[1].tagged("!Sub").and_then(Node::text),
+            Some(objects.as_str())
+        );
+    }
+}
+
+#[test]
+fn browsers_are_let_in_from_the_named_front_ends_only_and_logs_name_no_caller() {
+    let template = template();
+    for bucket in template.of_kind("AWS::S3::Bucket") {
+        let rules = bucket
+            .property(&["CorsConfiguration", "CorsRules"])
+            .unwrap()
+            .items();
+        // What a signed link opens may be read from anywhere: after a redirect a browser names no origin.
+        for rule in rules {
+            let methods = texts(rule.get("AllowedMethods").unwrap());
+            let origins = rule.get("AllowedOrigins").unwrap();
+            let is_for_front_ends = origins.tagged("!Ref").and_then(Node::text) == Some("AllowedOrigins");
+            assert!(methods == ["GET"] || is_for_front_ends, "{}", bucket.logical_id);
+        }
+    }
+    for stage in template.of_kind("AWS::ApiGatewayV2::Stage") {
+        let format = stage
+            .property(&["AccessLogSettings", "Format"])
+            .and_then(Node::text);
+        let format = format.unwrap();
+        for telling in ["identity", "path", "authorizer", "queryString", "header"] {
+            assert!(
+                !format.to_lowercase().contains(&telling.to_lowercase()),
+                "{telling}"
+            );
+        }
+        let throttled = stage.property(&["DefaultRouteSettings", "ThrottlingRateLimit"]);
+        assert!(throttled.is_some(), "{}", stage.logical_id);
+    }
+    // The API's function is reached through the gateway, and invoked by hand by who may: by nobody else.
+    for function in template.of_kind("AWS::Serverless::Function") {
+        assert!(
+            function.property(&["FunctionUrlConfig"]).is_none(),
+            "{}",
+            function.logical_id
+        );
+        let variables = function.property(&["Environment", "Variables"]);
+        for (name, _) in variables.map(Node::entries).unwrap_or_default() {
+            let telling = ["SECRET", "PASSWORD", "TOKEN", "PRIVATE"];
+            assert!(!telling.iter().any(|word| name.contains(word)), "{name}");
+        }
+    }
+    for permission in template.of_kind("AWS::Lambda::Permission") {
+        let principal = permission.property(&["Principal"]).and_then(Node::text);
+        assert_eq!(
+            principal,
+            Some("apigateway.amazonaws.com"),
+            "{}",
+            permission.logical_id
+        );
+        assert!(
+            permission.property(&["SourceArn"]).is_some(),
+            "{}",
+            permission.logical_id
+        );
+    }
+}
+
+#[test]
 fn every_route_leads_to_the_one_function() {
     let template = template();
     let routes = template.routes().unwrap();

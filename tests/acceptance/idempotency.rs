@@ -53,7 +53,15 @@ async fn what_is_created_is_created_once(#[case] path: &str, #[case] body: Value
     assert!(first.status.is_success(), "{}", first.text());
     let again = post(&client, &path, "key-1", &body).await;
     assert_eq!(again.status, first.status);
-    assert_eq!(again.json(), first.json());
+    let created = |answer: &Answer| {
+        let mut created = answer.json();
+        if stack.engines().is_none() {
+            // Where the clock moves, the same upload is signed anew.
+            created.as_object_mut().unwrap().remove("upload");
+        }
+        created
+    };
+    assert_eq!(created(&again), created(&first));
     for name in ["location", "etag"] {
         assert_eq!(again.header(name), first.header(name), "{name}");
     }
@@ -61,7 +69,10 @@ async fn what_is_created_is_created_once(#[case] path: &str, #[case] body: Value
         post(&client, &path, "key-1", &body),
         post(&client, &path, "key-1", &body)
     );
-    assert_eq!((one.json(), other.json()), (first.json(), first.json()));
+    assert_eq!(
+        (created(&one), created(&other)),
+        (created(&first), created(&first))
+    );
     assert_eq!(total(&client, &list).await, before + 1);
 
     let mut changed = body.clone();

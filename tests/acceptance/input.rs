@@ -29,13 +29,7 @@ async fn send(
 async fn what_is_no_json_is_told_where_it_ends() {
     let stack = Stack::start().await;
     for path in CREATORS {
-        for body in [
-            "",
-            "{",
-            "{\"last_name\": \"Zola\",}",
-            "nonsense",
-            "{\"\u{1}\": 1}",
-        ] {
+        for body in ["", "{", "{,}", "nonsense", "{\"\u{1}\": 1}"] {
             let answer = send(&stack, path, "application/json", body).await;
             assert_eq!(
                 answer.problem(StatusCode::BAD_REQUEST),

@@ -72,7 +72,10 @@ impl Request {
         let documents = format!("/v1/contacts/{}/documents", request.contact);
         if operation == Operation::CompleteDocument {
             let agent = world.stack.agent();
-            let new = agent.post(&documents, document()).await.expect(StatusCode::CREATED);
+            let new = agent
+                .post(&documents, document())
+                .await
+                .expect(StatusCode::CREATED);
             request.document = new["document"]["id"].as_str().unwrap().to_owned();
             let put = world.stack.put_upload(&new["upload"], b"bytes".to_vec()).await;
             assert_eq!(put, StatusCode::OK);
@@ -87,8 +90,16 @@ impl Request {
                 let body = json!({ "kind": "export", "selection": selection });
                 (Method::POST, "/v1/data-actions".to_owned(), Some(body))
             }
-            Operation::Stop => (Method::POST, format!("/v1/data-actions/{}/stop", request.action), None),
-            Operation::Retry => (Method::POST, format!("/v1/data-actions/{}/retry", request.action), None),
+            Operation::Stop => (
+                Method::POST,
+                format!("/v1/data-actions/{}/stop", request.action),
+                None,
+            ),
+            Operation::Retry => (
+                Method::POST,
+                format!("/v1/data-actions/{}/retry", request.action),
+                None,
+            ),
             Operation::Notify => (
                 Method::POST,
                 format!("/v1/data-actions/{}/notify", request.action),
@@ -99,9 +110,11 @@ impl Request {
                 (Method::POST, "/v1/contacts".to_owned(), Some(body))
             }
             Operation::CreateDocument => (Method::POST, documents, Some(document())),
-            Operation::CompleteDocument => {
-                (Method::POST, format!("{documents}/{}/complete", request.document), None)
-            }
+            Operation::CompleteDocument => (
+                Method::POST,
+                format!("{documents}/{}/complete", request.document),
+                None,
+            ),
             Operation::DeleteDocument => (Method::DELETE, format!("{documents}/{}", request.document), None),
             Operation::DeleteContact => (Method::DELETE, format!("/v1/contacts/{}", request.contact), None),
         };
@@ -212,7 +225,10 @@ impl Request {
                 world.stack.advance(SignedDuration::from_mins(20));
                 world.sweep(&mut Feed::plain()).await;
                 let kept = world.stored("documents").await;
-                assert!(kept.iter().all(|item| !item.key.contains(&self.contact)), "{kept:?}");
+                assert!(
+                    kept.iter().all(|item| !item.key.contains(&self.contact)),
+                    "{kept:?}"
+                );
                 let deleted = self.operation == Operation::DeleteContact;
                 let version = if deleted { 0 } else { self.before + 1 };
                 assert_eq!(self.count(world).await, version);

@@ -258,20 +258,25 @@ async fn a_retry_after_a_stop_does_what_failed() {
     let action = world.start_export(&["absent".to_owned(), contact]).await;
     world.feed_only("bulk-planner").await;
     let builds = world.visible().await;
-    let absent = builds
-        .iter()
-        .position(|build| build.says("\"absent\""));
+    let absent = builds.iter().position(|build| build.says("\"absent\""));
     assert!(world.deliver(&builds[absent.unwrap()]).await);
     world.ask(&action, "stop").await.expect(StatusCode::ACCEPTED);
     world.settle(&mut Feed::twice(1), &[&action]).await;
     let ended = world.stack.action(&action).await;
-    assert_eq!((&ended["state"], &ended["failed"]), (&json!("stopped"), &json!(1)));
+    assert_eq!(
+        (&ended["state"], &ended["failed"]),
+        (&json!("stopped"), &json!(1))
+    );
     world.ask(&action, "retry").await.expect(StatusCode::ACCEPTED);
     world.settle(&mut Feed::twice(2), &[&action]).await;
     let ended = world.stack.action(&action).await;
     assert_eq!(ended["failed"], json!(1), "{ended}");
     assert_eq!(ended["total"], json!(2), "{ended}");
     let items = world.stack.items(&action).await;
-    assert!(items.iter().all(|item| item["state"] != "queued" && item["state"] != "running"));
+    assert!(
+        items
+            .iter()
+            .all(|item| item["state"] != "queued" && item["state"] != "running")
+    );
     assert_eq!(world.mails_about(&action), 2);
 }

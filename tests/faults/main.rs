@@ -3,6 +3,10 @@
 //!
 //! [`world`] feeds the functions as a hostile event source would; the tests say what goes wrong.
 #![cfg(test)]
+#![expect(
+    clippy::large_futures,
+    reason = "each is made once a test, and holds what the test compares"
+)]
 
 mod api_matrix;
 mod contention;

@@ -1,23 +1,25 @@
 //! A stack whose functions are fed message by message: in any order, more than once, by workers
 //! that die, with messages that get lost.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::Cursor;
+mod feed;
+mod outcome;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Mutex;
 
 use aws_config::{AppName, BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
-use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
-use bytes::Bytes;
-use futures::future::{join, join_all, select_all};
+use futures::future::{join, join_all};
 use jiff::SignedDuration;
-use oubli_domain::Sha256;
 use oubli_local::engines::Engines;
 use oubli_local::faults::{Fault, Gate, Outcome};
-use oubli_local::s3::{StoredItem, StoredKind};
-use oubli_tests::Stack;
+use oubli_tests::{Answer, Stack};
 use serde_json::{Value, json};
+
+pub(crate) use feed::{Feed, Random};
+pub(crate) use outcome::Want;
 
 pub(crate) const PLANNER: &str = "oubli-bulk-planner";
 pub(crate) const BUILDER: &str = "oubli-archive-builder";
@@ -31,39 +33,8 @@ const ROUNDS: usize = 120;
 const LOOKS: usize = 400;
 /// Longer than a lease of an item, of a mail, and than the janitor's first patience.
 const STEP: SignedDuration = SignedDuration::from_mins(20);
-
-/// The next number of a SplitMix64 sequence (Steele, Lea, Flood 2014).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let other = usize::try_from(self.below(last as u64 + 1)).unwrap();
-            items.swap(last, other);
-        }
-    }
-
-    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(count + 8);
-        while bytes.len() < count {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
-        }
-        bytes.truncate(count);
-        bytes
-    }
-}
+/// Longer than any queue hides a message.
+const VISIBILITY: SignedDuration = SignedDuration::from_mins(91);
 
 /// A message on its way to its function.
 #[derive(Clone)]
@@ -79,75 +50,12 @@ impl Delivery {
     }
 }
 
-/// How messages are delivered.
-pub(crate) struct Feed {
-    pub(crate) random: Random,
-    /// How often each message is delivered.
-    pub(crate) copies: usize,
-    /// How many workers deal with messages at once.
-    pub(crate) workers: usize,
-    /// Where workers die: all that are at work when a call comes to one of these gates.
-    pub(crate) kills: Vec<Gate>,
-    /// Functions whose next message gets lost.
-    pub(crate) lose: BTreeSet<String>,
-    /// How often a worker died.
-    pub(crate) killed: usize,
-}
-
-impl Feed {
-    /// One worker, each message once, in order.
-    pub(crate) fn plain() -> Self {
-        Self {
-            random: Random(1),
-            copies: 1,
-            workers: 1,
-            kills: Vec::new(),
-            lose: BTreeSet::new(),
-            killed: 0,
-        }
-    }
-
-    /// Two workers, each message twice, in an order drawn from the seed.
-    pub(crate) fn twice(seed: u64) -> Self {
-        Self {
-            random: Random(seed),
-            copies: 2,
-            workers: 2,
-            ..Self::plain()
-        }
-    }
-
-    pub(crate) fn dying_at(mut self, gates: impl IntoIterator<Item = Gate>) -> Self {
-        self.kills.extend(gates);
-        self
-    }
-
-    pub(crate) fn losing(mut self, functions: &[&str]) -> Self {
-        self.lose = functions.iter().map(ToString::to_string).collect();
-        self
-    }
-
-    /// Does the work, unless it dies: then `None`.
-    async fn survive<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        if self.kills.is_empty() {
-            return Some(work.await);
-        }
-        let deaths = self.kills.clone();
-        let death = select_all(deaths.iter().map(|gate| Box::pin(gate.reached())));
-        tokio::select! {
-            biased;
-            ((), index, _) = death => {
-                self.kills.remove(index);
-                self.killed += 1;
-                None
-            }
-            done = work => Some(done),
-        }
-    }
-}
-
 /// Does the work; when it comes to the gate, something else is done before it may go on.
-pub(crate) async fn meanwhile<T>(work: impl Future<Output = T>, gate: &Gate, something: impl Future<Output = ()>) -> T {
+pub(crate) async fn meanwhile<T>(
+    work: impl Future<Output = T>,
+    gate: &Gate,
+    something: impl Future<Output = ()>,
+) -> T {
     let mut work = std::pin::pin!(work);
     tokio::select! {
         biased;
@@ -167,6 +75,8 @@ pub(crate) struct World {
     sqs: aws_sdk_sqs::Client,
     pub(crate) tables: aws_sdk_dynamodb::Client,
     pub(crate) objects: aws_sdk_s3::Client,
+    /// Archives that were found good: the same bytes need no second look.
+    verified: Mutex<BTreeSet<String>>,
 }
 
 impl World {
@@ -184,6 +94,7 @@ impl World {
         let by_path = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
         Some(Self {
             objects: aws_sdk_s3::Client::from_conf(by_path.build()),
+            verified: Mutex::default(),
             sqs: aws_sdk_sqs::Client::new(&config),
             tables: aws_sdk_dynamodb::Client::new(&config),
             stack,
@@ -337,6 +248,14 @@ impl World {
         }
     }
 
+    /// Delivers what is visible now, and what that leads to, once.
+    pub(crate) async fn feed_some(&self, feed: &mut Feed) {
+        for _ in 0..2 {
+            let visible = self.visible().await;
+            self.deliver_all(visible, feed).await;
+        }
+    }
+
     /// Feeds all functions until nothing is visible.
     pub(crate) async fn feed(&self, feed: &mut Feed) {
         for _ in 0..LOOKS {
@@ -365,10 +284,11 @@ impl World {
     pub(crate) async fn settle(&self, feed: &mut Feed, actions: &[&str]) {
         for _ in 0..ROUNDS {
             self.feed(feed).await;
-            if feed.lose.is_empty() && self.is_settled(actions).await {
+            let ended = feed.lose.is_empty() && self.all_ended(actions).await;
+            if ended && self.queues_are_empty() {
                 return;
             }
-            self.stack.advance(STEP);
+            self.stack.advance(if ended { VISIBILITY } else { STEP });
             self.sweep(feed).await;
         }
         let mut states = Vec::new();
@@ -380,15 +300,15 @@ impl World {
         panic!("no end after {ROUNDS} rounds: {states:#?}");
     }
 
-    async fn is_settled(&self, actions: &[&str]) -> bool {
+    fn queues_are_empty(&self) -> bool {
         let queues = self.engines().queues();
-        let busy = queues.names().into_iter().any(|name| {
+        queues.names().into_iter().all(|name| {
             let depth = queues.depth(&name).unwrap();
-            !name.contains("dead-letter") && depth.visible + depth.in_flight + depth.delayed > 0
-        });
-        if busy {
-            return false;
-        }
+            name.contains("dead-letter") || depth.visible + depth.in_flight + depth.delayed == 0
+        })
+    }
+
+    async fn all_ended(&self, actions: &[&str]) -> bool {
         for action in actions {
             if !self.open(action).await.is_empty() {
                 return false;
@@ -397,103 +317,6 @@ impl World {
             assert!(state != "queued" && state != "running", "not open, and not ended");
         }
         true
-    }
-
-    /// The sort keys of what the janitor still has to look at for an action.
-    pub(crate) async fn open(&self, action: &str) -> Vec<String> {
-        let found = self
-            .tables
-            .query()
-            .table_name(self.setting("OUBLI_REQUESTS_TABLE"))
-            .key_condition_expression("pk = :pk")
-            .filter_expression("attribute_exists(open_work_pk)")
-            .expression_attribute_values(":pk", AttributeValue::S(format!("T#demo#A#{action}")))
-            .consistent_read(true)
-            .send()
-            .await
-            .unwrap();
-        let sort_key = |item: BTreeMap<String, AttributeValue>| item["sk"].as_s().unwrap().clone();
-        found
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .map(|item| sort_key(item.into_iter().collect()))
-            .collect()
-    }
-
-    /// How many mails there are about an action.
-    pub(crate) fn mails_about(&self, action: &str) -> usize {
-        let about = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains(action));
-        let mails = self.engines().mails().outbox();
-        mails.iter().filter(|mail| about(&mail.text)).count()
-    }
-
-    /// What is in a bucket (`archives`, `documents`, `uploads`).
-    pub(crate) async fn stored(&self, bucket: &str) -> Vec<StoredItem> {
-        let all = self.engines().s3().inventory().await.unwrap();
-        let here = |item: &StoredItem| item.bucket.contains(bucket);
-        all.into_iter().filter(here).collect()
-    }
-
-    /// That an action has ended so, with these counts, and that all its archives are whole, the only
-    /// ones of their items, and can be downloaded. Answers the archives' bytes by contact.
-    pub(crate) async fn expect(&self, action: &str, want: &Want) -> BTreeMap<String, Bytes> {
-        let ended = self.stack.action(action).await;
-        assert_eq!(ended["state"], want.state, "{ended}");
-        let counts = [&ended["total"], &ended["done"], &ended["failed"]].map(|count| count.as_u64().unwrap());
-        assert_eq!(counts, [want.total, want.done, want.failed], "{ended}");
-        let items = self.stack.items(action).await;
-        assert_eq!(items.len() as u64, want.total);
-        let in_state = |state: &str| items.iter().filter(|item| item["state"] == state).count() as u64;
-        assert_eq!([in_state("done"), in_state("failed")], [want.done, want.failed]);
-        let mut archives = BTreeMap::new();
-        let stored = self.stored("archives").await;
-        for item in &items {
-            if item["state"] != "done" {
-                assert!(item.get("archive").is_none(), "{item}");
-                continue;
-            }
-            let archive = &item["archive"];
-            assert_eq!(archive["state"], "ready", "{item}");
-            let id = archive["id"].as_str().unwrap();
-            let places: Vec<_> = stored.iter().filter(|item| item.key.contains(id)).collect();
-            assert_eq!(places.len(), 1, "{places:?}");
-            assert!(matches!(places[0].kind, StoredKind::Version { .. }), "{places:?}");
-            let bytes = self.stack.archive(id).await;
-            assert_eq!(archive["size_bytes"], bytes.len());
-            assert_eq!(archive["sha256"], Sha256::of(&bytes).to_string());
-            let mut faulty = Vec::new();
-            let verified = oubli_archive::verify::verify(Cursor::new(bytes.clone()), |verdict| {
-                if verdict.fault.is_some() {
-                    faulty.push(verdict.name.to_owned());
-                }
-            });
-            assert!(verified.unwrap().faults == 0 && faulty.is_empty(), "{faulty:?}");
-            let contact = item["contact_id"].as_str().unwrap().to_owned();
-            assert!(archives.insert(contact, bytes).is_none(), "a contact twice");
-        }
-        let mails = self.mails_about(action);
-        assert!(want.mails.contains(&mails), "{mails} mails about {action}");
-        archives
-    }
-
-    /// That the bucket of archives holds those of these actions, whole, and nothing else.
-    pub(crate) async fn expect_no_orphans(&self, actions: &[&str]) {
-        let mut expected = BTreeSet::new();
-        for action in actions {
-            for item in self.stack.items(action).await {
-                if let Some(id) = item["archive"]["id"].as_str() {
-                    expected.insert(id.to_owned());
-                }
-            }
-        }
-        let mut found = BTreeSet::new();
-        for item in self.stored("archives").await {
-            let id = item.key.split('/').nth(2).unwrap().to_owned();
-            assert!(expected.contains(&id), "{item:?} belongs to nobody");
-            assert!(found.insert(id), "{item:?} is one too many");
-        }
-        assert_eq!(found, expected);
     }
 
     /// Starts an export and lets nothing of it happen.
@@ -515,41 +338,8 @@ impl World {
     }
 
     /// Asks for something about an action as `agent`.
-    pub(crate) async fn ask(&self, action: &str, what: &str) -> oubli_tests::Answer {
+    pub(crate) async fn ask(&self, action: &str, what: &str) -> Answer {
         let path = format!("/v1/data-actions/{action}/{what}");
         self.stack.agent().post(&path, Value::Null).await
-    }
-}
-
-/// How an action is to end.
-pub(crate) struct Want {
-    pub(crate) state: &'static str,
-    pub(crate) total: u64,
-    pub(crate) done: u64,
-    pub(crate) failed: u64,
-    pub(crate) mails: std::ops::RangeInclusive<usize>,
-}
-
-impl Want {
-    /// Everything done, one mail.
-    pub(crate) fn completed(total: u64) -> Self {
-        Self {
-            state: "completed",
-            total,
-            done: total,
-            failed: 0,
-            mails: 1..=1,
-        }
-    }
-
-    /// Everything failed, so many mails.
-    pub(crate) fn failed(total: u64, mails: usize) -> Self {
-        Self {
-            state: "failed",
-            total,
-            done: 0,
-            failed: total,
-            mails: mails..=mails,
-        }
     }
 }

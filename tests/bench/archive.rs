@@ -69,7 +69,7 @@ async fn main() {
         .expect("the builder is built");
     let mut peak: f64 = 0.0;
     for scenario in &scenarios {
-        peak = peak.max(run(scenario, &program).await);
+        peak = peak.max(Box::pin(run(scenario, &program)).await);
     }
     assert!(
         peak < MEMORY_LIMIT_MIB,

@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -42,14 +42,17 @@ struct Report {
     peak_bytes: u64,
 }
 
-pub(crate) async fn client(endpoint_url: &str) -> Client {
-    let config = aws_config::defaults(BehaviorVersion::latest())
+pub(crate) async fn config(endpoint_url: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
         .endpoint_url(endpoint_url)
         .region(Region::from_static("eu-west-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "embedded"))
         .load()
-        .await;
-    let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
+        .await
+}
+
+pub(crate) async fn client(endpoint_url: &str) -> Client {
+    let config = aws_sdk_s3::config::Builder::from(&config(endpoint_url).await).force_path_style(true);
     Client::from_conf(config.build())
 }
 

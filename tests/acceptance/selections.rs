@@ -175,6 +175,8 @@ async fn selections_that_cannot_be_are_refused_at_once() {
             export(json!({ "filter": { "q": "x".repeat(255) } })),
             "/selection/filter/q",
         ),
+        // There is nothing to search for in it: it must not select everybody.
+        (export(json!({ "filter": { "q": " - " } })), "/selection/filter/q"),
         (json!({ "kind": "erase", "selection": { "filter": {} } }), "/kind"),
         (
             json!({ "kind": "anonymise", "selection": { "filter": {} } }),

@@ -97,7 +97,7 @@ impl Oubli {
         match selection {
             Selection::ContactIds(ids) => Ok(ids.len() as u64),
             Selection::Filter(filter) => {
-                let query = query_of(filter);
+                let query = query_of(filter)?;
                 let mut position: Option<String> = None;
                 loop {
                     let before = filter.created_before;

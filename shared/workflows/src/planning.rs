@@ -79,7 +79,13 @@ impl Oubli {
                 let cursor = action.plan_cursor.as_deref();
                 let page = self
                     .cloud
-                    .scan_contacts(&action.tenant_id, &query_of(&filter), Some(before), cursor, limit)
+                    .scan_contacts(
+                        &action.tenant_id,
+                        &query_of(&filter)?,
+                        Some(before),
+                        cursor,
+                        limit,
+                    )
                     .await?;
                 let contact_ids = page.contacts.into_iter().map(|contact| contact.id).collect();
                 PlannedChunk {

@@ -5,7 +5,7 @@ use oubli_domain::action::{ActionKind, ContactFilter, Selection};
 use oubli_domain::contact::Contact;
 use oubli_domain::plan::PlanHasher;
 use oubli_domain::search::Search;
-use oubli_domain::{ContactId, Reason, Sha256, TenantId};
+use oubli_domain::{ContactId, FieldErrors, Reason, Sha256, TenantId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -114,13 +114,18 @@ impl Tally {
     }
 }
 
-/// The question that a filter asks of the lists.
-pub(crate) fn query_of(filter: &ContactFilter) -> ContactQuery {
-    ContactQuery {
-        search: filter.q.as_ref().and_then(|q| Search::parse(q.expose())),
+/// The question that a filter asks of the lists. A search text in which there is nothing to search
+/// for must not select everybody.
+pub(crate) fn query_of(filter: &ContactFilter) -> Result<ContactQuery, FieldErrors> {
+    let search = filter.q.as_ref().map(|q| {
+        Search::parse(q.expose())
+            .ok_or_else(|| FieldErrors::one("/selection/filter/q", "must hold a letter or a digit"))
+    });
+    Ok(ContactQuery {
+        search: search.transpose()?,
         state: filter.state,
         assigned_to: filter.assigned_to.clone(),
-    }
+    })
 }
 
 impl Oubli {
@@ -152,7 +157,7 @@ impl Oubli {
                 }
             }
             Selection::Filter(filter) => {
-                let query = query_of(filter);
+                let query = query_of(filter)?;
                 let mut position: Option<String> = None;
                 loop {
                     let page = self

@@ -47,7 +47,8 @@ pub async fn preview(
 
 /// Start a data action.
 ///
-/// With the `plan_hash` of a preview, what was previewed is what runs, or nothing does.
+/// With the `plan_hash` of a preview, the action starts only if that preview would still be the same.
+/// A filter is read again while it is planned; who was entered after the start is not in it.
 #[utoipa::path(post, path = "/v1/data-actions", operation_id = "start_data_action", tag = "data actions",
     security(("staff_token" = [])),
     params(("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),

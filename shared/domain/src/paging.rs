@@ -100,3 +100,32 @@ impl ContactSort {
         Self::ALL.into_iter().find(|sort| sort.code() == code)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_exact_up_to_ten_thousand() {
+        assert_eq!(Total::of_count(0), Total::Exactly(0));
+        assert_eq!(Total::of_count(10_000), Total::Exactly(10_000));
+        assert_eq!(Total::of_count(10_001), Total::AtLeast(10_000));
+    }
+
+    #[test]
+    fn pages_hold_one_to_two_hundred() {
+        assert_eq!(PageLimit::parse(None).map(PageLimit::get), Ok(50));
+        assert_eq!(PageLimit::parse(Some(200)).map(PageLimit::get), Ok(200));
+        for wrong in [0, 201, u32::MAX] {
+            assert_eq!(PageLimit::parse(Some(wrong)), Err(PageLimitError));
+        }
+    }
+
+    #[test]
+    fn every_order_is_found_by_its_code() {
+        for sort in ContactSort::ALL {
+            assert_eq!(ContactSort::from_code(sort.code()), Some(sort));
+        }
+        assert_eq!(ContactSort::from_code("shoe_size"), None);
+    }
+}

@@ -292,7 +292,8 @@ async fn a_person_is_named_nowhere_but_in_their_own_record() {
     }
     lines_are_clean(
         &logs.text(),
-        500,
+        // Some five hundred; how many it is depends on how often queues were found empty.
+        300,
         &["request_id", "message_id", "action_id", "contact_id"],
     );
     lines_are_clean(&metrics.text(), 10, &["_aws"]);

@@ -1,7 +1,6 @@
 //! Who may do what, and what nobody may see.
 #![cfg(test)]
 
-mod canary;
 mod drift;
 mod forged;
 mod hostile;
@@ -11,4 +10,3 @@ mod raw;
 mod rejections;
 mod rights;
 mod tenants;
-mod witnesses;

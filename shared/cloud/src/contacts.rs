@@ -113,7 +113,13 @@ const FIELDS: [&str; 12] = [
 ];
 
 /// Reads a contact from its item, whole or as an index projects it.
-pub(crate) fn read_contact(attributes: Attributes) -> Result<Contact, CloudError> {
+pub(crate) fn read_contact(mut attributes: Attributes) -> Result<Contact, CloudError> {
+    // An index projects twenty attributes at most; the ids are read from the key, which is always there.
+    let key = items::key_of(&attributes);
+    if let Some((tenant, contact)) = key.as_ref().and_then(keys::ids_of_contact) {
+        attributes.insert("tenant_id".to_owned(), text(tenant));
+        attributes.insert("contact_id".to_owned(), text(contact));
+    }
     let fields: ContactFields = items::read("contact", attributes.clone())?;
     let record: ContactRecord = items::read("contact", attributes)?;
     Ok(Contact {

@@ -50,6 +50,11 @@ pub(crate) fn contact(tenant: &TenantId, contact: &ContactId) -> Key {
     Key::new(contact_partition(tenant, contact), "CONTACT")
 }
 
+/// The tenant and the contact of a key beneath a contact.
+pub(crate) fn ids_of_contact(key: &Key) -> Option<(&str, &str)> {
+    key.pk.strip_prefix("T#")?.split_once("#C#")
+}
+
 pub(crate) fn document(tenant: &TenantId, contact: &ContactId, document: &DocumentId) -> Key {
     Key::new(
         contact_partition(tenant, contact),

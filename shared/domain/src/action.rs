@@ -5,16 +5,17 @@
 //! has ended, so that no record is hot. [`Action::next_step`] and [`Counts::end_state`] are the
 //! whole life of an action; the rest is writing it down.
 
-use std::collections::BTreeSet;
+mod mail;
+mod selection;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::contact::ContactState;
-use crate::field_error::FieldErrors;
-use crate::ids::{ActionId, ArchiveId, AttemptId, ContactId, MailId, MemberId, TenantId};
-use crate::personal::Personal;
+use crate::ids::{ActionId, ArchiveId, AttemptId, ContactId, ItemId, MemberId, TenantId};
 use crate::reason::Reason;
+
+pub use mail::{ActionMail, MailState};
+pub use selection::{ContactFilter, Selection};
 
 /// Most contacts that a selection may name one by one.
 pub const MAX_SELECTED_IDS: usize = 1_000;
@@ -31,6 +32,46 @@ pub const ITEM_LEASE: SignedDuration = SignedDuration::from_mins(16);
 pub enum ActionKind {
     /// Data and documents into an archive.
     Export,
+    /// Personal data and documents gone, after they were archived.
+    Anonymise,
+    /// Data and documents back from an archive.
+    Restore,
+}
+
+impl ActionKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 3] = [Self::Export, Self::Anonymise, Self::Restore];
+
+    /// The code, as the API writes it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Export => "export",
+            Self::Anonymise => "anonymise",
+            Self::Restore => "restore",
+        }
+    }
+}
+
+/// What the items of an action are about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// Contacts.
+    #[default]
+    Contact,
+    /// Archives that Oubli has.
+    Archive,
+    /// Saved archives that were uploaded.
+    Upload,
+}
+
+/// How an item ends that is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Impossible, or given up.
+    Failed(Reason),
+    /// Nothing to do.
+    Skipped(Reason),
 }
 
 /// How far an action has come.
@@ -153,6 +194,12 @@ pub struct Action {
     pub id: ActionId,
     /// What is done.
     pub kind: ActionKind,
+    /// To what.
+    #[serde(default)]
+    pub subject: Subject,
+    /// For a restore: whether it may replace what was changed since.
+    #[serde(default)]
+    pub overwrite: bool,
     /// How far it has come.
     pub state: ActionState,
     /// Who started it.
@@ -250,17 +297,20 @@ pub struct Chunk {
     pub folded: bool,
 }
 
-/// One contact of an action.
+/// One item of an action: a contact, or the archive or upload from which one is restored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// Which contact.
-    pub contact_id: ContactId,
+    /// Which item.
+    pub id: ItemId,
+    /// Which contact, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact_id: Option<ContactId>,
     /// How far it has come.
     pub state: ItemState,
     /// Why it is not done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// The archive that is, or was, built for it.
+    /// The archive that is, or was, built for it, or from which it is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_id: Option<ArchiveId>,
     /// The run that it last belonged to.
@@ -277,115 +327,19 @@ pub struct Item {
 
 impl Item {
     /// An item whose turn has not come.
-    pub fn queued(contact_id: ContactId) -> Self {
+    pub fn queued(subject: Subject, id: ItemId) -> Self {
         Self {
-            contact_id,
+            contact_id: (subject == Subject::Contact).then(|| id.clone().into()),
+            archive_id: (subject == Subject::Archive).then(|| id.clone().into()),
+            id,
             state: ItemState::Queued,
             reason: None,
-            archive_id: None,
             run: 1,
             attempts: 0,
             attempt_id: None,
             lease_until: None,
         }
     }
-}
-
-/// Which contacts a member chose by their properties.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContactFilter {
-    /// The beginning of the last name, or a whole e-mail address, as typed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub q: Option<Personal<String>>,
-    /// The member in charge.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assigned_to: Option<MemberId>,
-    /// Their state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<ContactState>,
-    /// Entered before this instant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_before: Option<Timestamp>,
-}
-
-/// Which contacts an action is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Selection {
-    /// These; 1 to 1,000, each once.
-    ContactIds(Vec<ContactId>),
-    /// All that match.
-    Filter(ContactFilter),
-}
-
-impl Selection {
-    /// A selection of contacts one by one; one named twice counts once.
-    ///
-    /// # Errors
-    /// When there are none, or more than [`MAX_SELECTED_IDS`], or one is no id.
-    pub fn of_ids(ids: &[String]) -> Result<Self, FieldErrors> {
-        const POINTER: &str = "/selection/contact_ids";
-        if ids.is_empty() {
-            return Err(FieldErrors::one(POINTER, "must name at least one contact"));
-        }
-        if ids.len() > MAX_SELECTED_IDS {
-            return Err(FieldErrors::one(
-                POINTER,
-                format!("must name at most {MAX_SELECTED_IDS} contacts"),
-            ));
-        }
-        let mut errors = FieldErrors::default();
-        let mut seen = BTreeSet::new();
-        let mut chosen = Vec::with_capacity(ids.len());
-        for (index, id) in ids.iter().enumerate() {
-            if let Some(id) = errors.take(&format!("{POINTER}/{index}"), ContactId::parse(id.as_str()))
-                && seen.insert(id.clone())
-            {
-                chosen.push(id);
-            }
-        }
-        errors.into_result()?;
-        Ok(Self::ContactIds(chosen))
-    }
-}
-
-/// How far a mail has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MailState {
-    /// To be sent.
-    Pending,
-    /// Taken by a notifier.
-    Sending,
-    /// Accepted by the mail service.
-    Sent,
-    /// Refused for good: the member is gone, or the address is refused.
-    Undeliverable,
-}
-
-/// A mail about an action: the outbox record. It holds no address: that is looked up when it is
-/// sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ActionMail {
-    /// Which mail.
-    pub id: MailId,
-    /// To whom.
-    pub member_id: MemberId,
-    /// How far it has come.
-    pub state: MailState,
-    /// Who holds it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt_id: Option<AttemptId>,
-    /// Until when.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease_until: Option<Timestamp>,
-    /// How often it was taken.
-    pub attempts: u32,
-    /// When it was asked for.
-    pub created_at: Timestamp,
-    /// When the mail service took it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sent_at: Option<Timestamp>,
 }
 
 #[cfg(test)]
@@ -398,6 +352,8 @@ mod tests {
             tenant_id: TenantId::parse("demo").unwrap(),
             id: ActionId::parse("a").unwrap(),
             kind: ActionKind::Export,
+            subject: Subject::Contact,
+            overwrite: false,
             state: ActionState::Queued,
             requested_by: MemberId::parse("agent").unwrap(),
             created_at: Timestamp::UNIX_EPOCH,
@@ -446,17 +402,6 @@ mod tests {
         let mut filter = action();
         filter.phase = Phase::Stopping;
         assert_eq!(filter.next_step(), PlannerStep::Settle);
-    }
-
-    #[test]
-    fn selections_have_bounds() {
-        assert!(Selection::of_ids(&[]).is_err());
-        assert!(Selection::of_ids(&vec!["x".to_owned(); 1_001]).is_err());
-        let twice = Selection::of_ids(&["b".to_owned(), "a".to_owned(), "b".to_owned()]).unwrap();
-        let ids = ["b", "a"].map(|id| ContactId::parse(id).unwrap()).to_vec();
-        assert_eq!(twice, Selection::ContactIds(ids));
-        let wrong = Selection::of_ids(&["a".to_owned(), "b#".to_owned()]).unwrap_err();
-        assert_eq!(wrong.as_slice()[0].pointer, "/selection/contact_ids/1");
     }
 
     proptest! {

@@ -34,6 +34,15 @@ pub struct ArchiveStamp {
     pub contact_version: u64,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// How many documents are in it.
+    #[serde(default)]
+    pub document_count: u64,
+    /// Their bytes.
+    #[serde(default)]
+    pub document_bytes: u64,
+    /// When it was first fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downloaded_at: Option<Timestamp>,
 }
 
 /// The record of an archive that was completed.
@@ -53,6 +62,12 @@ pub struct Archive {
     pub state: ArchiveState,
     /// Where its bytes are, in the bucket of archives.
     pub object_key: String,
+    /// How many documents are in it.
+    #[serde(default)]
+    pub document_count: u64,
+    /// Their bytes.
+    #[serde(default)]
+    pub document_bytes: u64,
     /// Size in bytes.
     pub size_bytes: u64,
     /// SHA-256 of the whole file.
@@ -106,6 +121,8 @@ mod tests {
             action_id: ActionId::parse("x").unwrap(),
             state: ArchiveState::Ready,
             object_key: "archives/demo/a/1.zip".into(),
+            document_count: 0,
+            document_bytes: 0,
             size_bytes: 1,
             sha256: Sha256::of(b""),
             created_at,

@@ -1,20 +1,24 @@
 //! Contacts: what a tenant holds about a client.
 
-use std::collections::BTreeMap;
+mod alias;
+mod draft;
+mod fields;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::archive::ArchiveStamp;
-use crate::email::Email;
-use crate::field_error::FieldErrors;
-use crate::ids::{ContactId, DocumentId, MemberId, TenantId};
+use crate::hash::Sha256;
+use crate::ids::{ActionId, ArchiveId, AttemptId, ContactId, TenantId};
 use crate::personal::Personal;
-use crate::phone::parse_phone;
 use crate::reason::Reason;
 use crate::search::{NAME_SEPARATOR, fold};
-use crate::text::{parse_line, parse_lines};
+
+pub use alias::{Alias, MASK};
+pub use draft::ContactDraft;
+pub use fields::{
+    Address, Business, ContactFields, FIELDS, Fate, Field, FieldDeclaration, FieldValue, Presence, Shape,
+};
 
 /// Longest last name and first name, in characters.
 pub const MAX_NAME_CHARACTERS: usize = 200;
@@ -43,71 +47,64 @@ pub enum ContactState {
     Anonymised,
 }
 
-/// A postal address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
-    /// Street and what stands above it, 1 to 6 lines.
-    pub lines: Vec<String>,
-    /// Postal code.
+/// How long an export that is under way keeps its contact from being anonymised: as long as its lease.
+pub const HOLD_LIFE: SignedDuration = crate::action::ITEM_LEASE;
+
+/// Where a contact's documents stand: their records and their objects.
+///
+/// A contact begins with generation `None`. Each anonymisation and each restore begins another, named by the
+/// attempt that did it. What belongs to an earlier one is seen by nobody and waits to be deleted, so that a
+/// late deletion never meets what was restored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Shelf {
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// Of which contact.
+    pub contact_id: ContactId,
+    /// In which generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub postal_code: Option<String>,
-    /// City.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub city: Option<String>,
-    /// Country, by name or code, as entered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub country: Option<String>,
+    pub generation: Option<AttemptId>,
 }
 
-/// Counts of the business done with a contact. They name nobody and outlive anonymisation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Business {
-    /// Opportunities.
-    pub opportunities: u32,
-    /// Proposals.
-    pub proposals: u32,
-    /// Deals.
-    pub deals: u32,
+/// That an export is under way: until when it is waited for, should it never end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// By which action.
+    pub action_id: ActionId,
+    /// By which attempt.
+    pub attempt_id: AttemptId,
+    /// Until when, in milliseconds since 1970.
+    pub until_ms: i64,
 }
 
-/// The fields of a contact that a member enters.
+/// How a contact was anonymised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContactFields {
-    /// Last name; always there.
-    pub last_name: Personal<String>,
-    /// First name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_name: Option<Personal<String>>,
-    /// Job title.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job_title: Option<Personal<String>>,
-    /// E-mail address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<Personal<Email>>,
-    /// Telephone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<Personal<String>>,
-    /// Mobile telephone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mobile: Option<Personal<String>>,
-    /// Postal address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<Personal<Address>>,
-    /// Free text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notes: Option<Personal<String>>,
-    /// Fields of the tenant's own: name → text, number or boolean.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub custom_fields: Option<Personal<BTreeMap<String, Value>>>,
-    /// The member in charge.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub assigned_to: Option<MemberId>,
-    /// Business counts.
-    #[serde(default)]
-    pub business: Business,
-    /// Which of the contact's documents is the photo.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub photo_document_id: Option<DocumentId>,
+pub struct Anonymised {
+    /// By which action.
+    pub action_id: ActionId,
+    /// By which attempt.
+    pub attempt_id: AttemptId,
+    /// The version that was archived, and is gone.
+    pub contact_version: u64,
+    /// The archive that holds it.
+    pub archive_id: ArchiveId,
+    /// When.
+    pub at: Timestamp,
+    /// When that archive ends.
+    pub restorable_until: Timestamp,
+}
+
+/// From what a contact was restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// By which action.
+    pub action_id: ActionId,
+    /// The manifest of the archive.
+    pub manifest_sha256: Sha256,
+    /// The version that the contact had right after.
+    pub contact_version: u64,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A contact as the tenant holds it.
@@ -123,12 +120,22 @@ pub struct Contact {
     pub version: u64,
     /// What was entered.
     pub fields: ContactFields,
+    /// Where its documents stand; see [`Shelf`].
+    pub generation: Option<AttemptId>,
     /// How many documents are stored.
     pub document_count: u64,
     /// Their bytes.
     pub document_bytes: u64,
     /// The latest archive that was completed, of whichever version.
     pub last_archive: Option<ArchiveStamp>,
+    /// An export that is under way.
+    pub hold: Option<Hold>,
+    /// How it was anonymised, if it is.
+    pub anonymised: Option<Anonymised>,
+    /// When the last archive that could bring it back was seen gone.
+    pub sealed_at: Option<Timestamp>,
+    /// From what it was restored last.
+    pub restored: Option<Restored>,
     /// When it was entered.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -141,6 +148,15 @@ impl Contact {
         self.fields.name_key()
     }
 
+    /// Where its documents stand.
+    pub fn shelf(&self) -> Shelf {
+        Shelf {
+            tenant_id: self.tenant_id.clone(),
+            contact_id: self.id.clone(),
+            generation: self.generation.clone(),
+        }
+    }
+
     /// Whether an export may begin now.
     ///
     /// # Errors
@@ -151,101 +167,80 @@ impl Contact {
             ContactState::Anonymised => Err(Reason::AlreadyAnonymised),
         }
     }
-}
 
-/// What a request says of a contact, before it is judged.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ContactDraft {
-    /// Last name.
-    pub last_name: String,
-    /// First name.
-    pub first_name: Option<String>,
-    /// Job title.
-    pub job_title: Option<String>,
-    /// E-mail address.
-    pub email: Option<String>,
-    /// Telephone.
-    pub phone: Option<String>,
-    /// Mobile telephone.
-    pub mobile: Option<String>,
-    /// Postal address.
-    pub address: Option<Address>,
-    /// Free text.
-    pub notes: Option<String>,
-    /// Fields of the tenant's own.
-    pub custom_fields: Option<BTreeMap<String, Value>>,
-    /// The member in charge.
-    pub assigned_to: Option<String>,
-    /// Business counts.
-    pub business: Business,
-    /// Which document is the photo.
-    pub photo_document_id: Option<String>,
-}
-
-impl ContactDraft {
-    /// Judges every field.
+    /// Whether the contact may be anonymised now, and the archive that allows it: complete, unexpired, and of
+    /// the contact as it is. Nothing that was never archived is ever lost.
     ///
     /// # Errors
-    /// All that is wrong, each with its pointer, in the order of the fields.
-    pub fn parse(self) -> Result<ContactFields, FieldErrors> {
-        let mut errors = FieldErrors::default();
-        let last_name = errors.take("/last_name", parse_line(&self.last_name, MAX_NAME_CHARACTERS));
-        let mut line = |pointer: &str, text: Option<String>, max: usize| {
-            text.and_then(|text| errors.take(pointer, parse_line(&text, max)))
-                .map(Personal::new)
-        };
-        let first_name = line("/first_name", self.first_name, MAX_NAME_CHARACTERS);
-        let job_title = line("/job_title", self.job_title, MAX_LINE_CHARACTERS);
-        let email = self
-            .email
-            .and_then(|text| errors.take("/email", Email::parse(&text)))
-            .map(Personal::new);
-        let mut phone = |pointer: &str, text: Option<String>| {
-            text.and_then(|text| errors.take(pointer, parse_phone(&text)))
-                .map(Personal::new)
-        };
-        let (telephone, mobile) = (phone("/phone", self.phone), phone("/mobile", self.mobile));
-        let address = self
-            .address
-            .map(|address| Personal::new(parse_address(address, &mut errors)));
-        let notes = self
-            .notes
-            .and_then(|text| errors.take("/notes", parse_lines(&text, MAX_NOTES_CHARACTERS)));
-        let custom_fields = self.custom_fields.filter(|fields| !fields.is_empty());
-        if let Some(fields) = &custom_fields {
-            check_custom_fields(fields, &mut errors);
+    /// The reason why not.
+    pub fn may_anonymise(&self, now: Timestamp) -> Result<&ArchiveStamp, Reason> {
+        if self.state == ContactState::Anonymised {
+            return Err(Reason::AlreadyAnonymised);
         }
-        let assigned_to = self
-            .assigned_to
-            .and_then(|text| errors.take("/assigned_to", MemberId::parse(text)));
-        let photo_document_id = self
-            .photo_document_id
-            .and_then(|text| errors.take("/photo_document_id", DocumentId::parse(text)));
-        errors.into_result()?;
-        let Some(last_name) = last_name else {
-            return Err(FieldErrors::one("/last_name", "must not be empty"));
-        };
-        let fields = ContactFields {
-            last_name: last_name.into(),
-            first_name,
-            job_title,
-            email,
-            phone: telephone,
-            mobile,
-            address,
-            notes: notes.map(Personal::new),
-            custom_fields: custom_fields.map(Personal::new),
-            assigned_to,
-            business: self.business,
-            photo_document_id,
-        };
-        if fields.stored_bytes() > MAX_STORED_BYTES {
-            return Err(FieldErrors::one(
-                "",
-                format!("a contact takes at most {MAX_STORED_BYTES} bytes"),
-            ));
+        if self.is_held_at(now) {
+            return Err(Reason::ActionInProgress);
         }
-        Ok(fields)
+        let archive = self.last_archive.as_ref().ok_or(Reason::NoCurrentArchive)?;
+        if now >= archive.expires_at {
+            Err(Reason::ArchiveExpired)
+        } else if archive.contact_version != self.version {
+            Err(Reason::ContactChanged)
+        } else {
+            Ok(archive)
+        }
+    }
+
+    /// Whether the contact may be restored now from the archive that Oubli has of it.
+    ///
+    /// # Errors
+    /// The reason why not. A saved archive may still bring back what is sealed.
+    pub fn may_restore(&self, now: Timestamp) -> Result<&ArchiveId, Reason> {
+        match &self.anonymised {
+            None => Err(Reason::NotAnonymised),
+            Some(_) if self.is_sealed_at(now) => Err(Reason::ArchiveExpired),
+            Some(anonymised) => Ok(&anonymised.archive_id),
+        }
+    }
+
+    /// Until when an anonymised contact can be restored from Oubli's own archive; `None` once that is over.
+    pub fn restorable_until_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = self
+            .anonymised
+            .as_ref()
+            .map(|anonymised| anonymised.restorable_until);
+        until.filter(|_| !self.is_sealed_at(now))
+    }
+
+    /// Whether an anonymised contact is beyond recall. The clock rules, whatever was recorded.
+    pub fn is_sealed_at(&self, now: Timestamp) -> bool {
+        self.anonymised
+            .as_ref()
+            .is_some_and(|anonymised| self.sealed_at.is_some() || now >= anonymised.restorable_until)
+    }
+
+    fn is_held_at(&self, now: Timestamp) -> bool {
+        self.hold
+            .as_ref()
+            .is_some_and(|hold| hold.until_ms > now.as_millisecond())
+    }
+
+    /// The contact without its person, its documents left behind on the shelf that it had.
+    #[must_use]
+    pub fn anonymised(&self, how: Anonymised, alias: &Alias) -> Self {
+        Self {
+            state: ContactState::Anonymised,
+            version: self.version.saturating_add(1),
+            fields: self.fields.anonymised(alias),
+            generation: Some(how.attempt_id.clone()),
+            document_count: 0,
+            document_bytes: 0,
+            hold: None,
+            updated_at: how.at,
+            anonymised: Some(how),
+            sealed_at: None,
+            restored: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -296,135 +291,5 @@ impl ContactFields {
     }
 }
 
-fn parse_address(address: Address, errors: &mut FieldErrors) -> Address {
-    if address.lines.is_empty() || address.lines.len() > MAX_ADDRESS_LINES {
-        errors.push(
-            "/address/lines",
-            format!("must hold 1 to {MAX_ADDRESS_LINES} lines"),
-        );
-    }
-    let mut line = |pointer: &str, text: &str| errors.take(pointer, parse_line(text, MAX_LINE_CHARACTERS));
-    let lines = address.lines.iter().enumerate();
-    let lines = lines
-        .filter_map(|(index, text)| line(&format!("/address/lines/{index}"), text))
-        .collect();
-    let mut part = |pointer: &str, text: Option<String>| text.and_then(|text| line(pointer, &text));
-    Address {
-        lines,
-        postal_code: part("/address/postal_code", address.postal_code),
-        city: part("/address/city", address.city),
-        country: part("/address/country", address.country),
-    }
-}
-
-fn check_custom_fields(fields: &BTreeMap<String, Value>, errors: &mut FieldErrors) {
-    if fields.len() > MAX_CUSTOM_FIELDS {
-        errors.push(
-            "/custom_fields",
-            format!("must hold at most {MAX_CUSTOM_FIELDS} fields"),
-        );
-    }
-    for (name, value) in fields {
-        let pointer = format!("/custom_fields/{}", name.replace('~', "~0").replace('/', "~1"));
-        if let Err(error) = parse_line(name, MAX_LINE_CHARACTERS) {
-            errors.push(&pointer, format!("the name {error}"));
-        }
-        match value {
-            Value::String(_) | Value::Bool(_) => {}
-            Value::Number(number) => {
-                // DynamoDB keeps 38 digits, which is more than any of JSON's here has, but magnitudes from
-                // 1E-130 to 9.9E+125 only ("Data types", Amazon DynamoDB Developer Guide).
-                let magnitude = number.as_f64().map_or(f64::INFINITY, f64::abs);
-                if magnitude != 0.0 && !(1e-130..1e125).contains(&magnitude) {
-                    errors.push(
-                        &pointer,
-                        "must be 0, or a number of a magnitude from 1E-130 to 1E+125",
-                    );
-                }
-            }
-            Value::Null | Value::Array(_) | Value::Object(_) => {
-                errors.push(&pointer, "must be a text, a number or a boolean");
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    fn draft() -> ContactDraft {
-        ContactDraft {
-            last_name: "Lefèvre".into(),
-            first_name: Some("Chloé".into()),
-            ..Default::default()
-        }
-    }
-
-    #[test]
-    fn a_name_is_enough() {
-        let fields = ContactDraft {
-            last_name: " Lefèvre ".into(),
-            ..Default::default()
-        }
-        .parse()
-        .unwrap();
-        assert_eq!(fields.last_name.expose(), "Lefèvre");
-        assert_eq!(fields.name_key(), "lefevre\t");
-    }
-
-    #[rstest]
-    #[case("/last_name", ContactDraft { last_name: " ".into(), ..draft() })]
-    #[case("/first_name", ContactDraft { first_name: Some("a\u{0}b".into()), ..draft() })]
-    #[case("/email", ContactDraft { email: Some("nobody".into()), ..draft() })]
-    #[case("/phone", ContactDraft { phone: Some("call me".into()), ..draft() })]
-    #[case("/mobile", ContactDraft { mobile: Some("1".into()), ..draft() })]
-    #[case("/address/lines", ContactDraft { address: Some(Address { lines: vec![], postal_code: None, city: None, country: None }), ..draft() })]
-    #[case("/address/lines/1", ContactDraft { address: Some(Address { lines: vec!["1 rue A".into(), String::new()], postal_code: None, city: None, country: None }), ..draft() })]
-    #[case("/custom_fields/a~1b", ContactDraft { custom_fields: Some(BTreeMap::from([("a/b".into(), Value::Null)])), ..draft() })]
-    #[case("/custom_fields/a", ContactDraft { custom_fields: Some(BTreeMap::from([("a".into(), Value::from(1e126))])), ..draft() })]
-    #[case("/custom_fields/a", ContactDraft { custom_fields: Some(BTreeMap::from([("a".into(), Value::from(-1e-131))])), ..draft() })]
-    #[case("/assigned_to", ContactDraft { assigned_to: Some("a b".into()), ..draft() })]
-    #[case("/photo_document_id", ContactDraft { photo_document_id: Some("../x".into()), ..draft() })]
-    #[case("", ContactDraft { notes: Some("x".repeat(MAX_STORED_BYTES)), ..draft() })]
-    fn what_cannot_be_is_refused_with_its_pointer(#[case] pointer: &str, #[case] draft: ContactDraft) {
-        let errors = draft.parse().unwrap_err();
-        assert_eq!(errors.as_slice().len(), 1, "{errors}");
-        assert_eq!(errors.as_slice()[0].pointer, pointer);
-    }
-
-    #[test]
-    fn the_longest_names_fit_a_sort_key() {
-        // This one letter is eighteen when folded (NFKD).
-        let name = "\u{fdfa}".repeat(MAX_NAME_CHARACTERS);
-        let fields = ContactDraft {
-            last_name: name.clone(),
-            first_name: Some(name),
-            ..Default::default()
-        };
-        let key = fields.parse().unwrap().name_key();
-        assert!(key.len() > MAX_KEY_PART_BYTES && key.len() <= 2 * MAX_KEY_PART_BYTES + 1);
-    }
-
-    #[test]
-    fn fields_survive_the_way_through_a_draft() {
-        let fields = ContactDraft {
-            email: Some("chloe@example.fr".into()),
-            phone: Some("+33 1 23 45 67 89".into()),
-            address: Some(Address {
-                lines: vec!["1 rue A".into()],
-                postal_code: Some("75001".into()),
-                city: None,
-                country: None,
-            }),
-            notes: Some("two\nlines".into()),
-            custom_fields: Some(BTreeMap::from([("shoe size".into(), Value::from(42))])),
-            assigned_to: Some("agent".into()),
-            ..draft()
-        }
-        .parse()
-        .unwrap();
-        assert_eq!(fields.to_draft().parse().unwrap(), fields);
-    }
-}
+pub(crate) mod tests;

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::contact::Shelf;
 use crate::field_error::FieldErrors;
 use crate::hash::{Crc32, Sha256};
-use crate::ids::{ContactId, DocumentId, TenantId};
+use crate::ids::{AttemptId, ContactId, DocumentId, TenantId};
 use crate::personal::Personal;
 
 /// The largest document, in bytes: what one S3 `PutObject` takes.
@@ -44,6 +45,8 @@ pub struct Document {
     pub contact_id: ContactId,
     /// Which.
     pub id: DocumentId,
+    /// On which shelf of the contact's.
+    pub generation: Option<AttemptId>,
     /// How far it has come.
     pub state: DocumentState,
     /// What was announced.
@@ -52,6 +55,17 @@ pub struct Document {
     pub created_at: Timestamp,
     /// When its bytes were verified.
     pub stored_at: Option<Timestamp>,
+}
+
+impl Document {
+    /// Where it stands.
+    pub fn shelf(&self) -> Shelf {
+        Shelf {
+            tenant_id: self.tenant_id.clone(),
+            contact_id: self.contact_id.clone(),
+            generation: self.generation.clone(),
+        }
+    }
 }
 
 /// What is announced of a document.

@@ -116,6 +116,14 @@ id!(
     ArchiveId, generated
 );
 id!(
+    /// A saved archive that a member sends back.
+    UploadId, generated
+);
+id!(
+    /// What one item of an action is about: a contact, or for a restore an archive or an upload.
+    ItemId, generated
+);
+id!(
     /// One try at a piece of work. Completion is conditional on it.
     AttemptId, generated
 );
@@ -123,6 +131,23 @@ id!(
     /// One mail to be sent once.
     MailId, generated
 );
+
+macro_rules! item {
+    ($($name:ident)*) => {$(
+        impl From<$name> for ItemId {
+            fn from(id: $name) -> Self {
+                Self(id.0)
+            }
+        }
+
+        impl From<ItemId> for $name {
+            fn from(id: ItemId) -> Self {
+                Self(id.0)
+            }
+        }
+    )*};
+}
+item!(ContactId ArchiveId UploadId);
 
 #[cfg(test)]
 mod tests {

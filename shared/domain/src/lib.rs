@@ -20,6 +20,7 @@ pub mod personal;
 pub mod phone;
 pub mod plan;
 pub mod reason;
+pub mod restore;
 pub mod search;
 pub mod tenant;
 pub mod text;
@@ -27,7 +28,8 @@ pub mod text;
 pub use field_error::{FieldError, FieldErrors};
 pub use hash::{Crc32, Sha256};
 pub use ids::{
-    ActionId, ArchiveId, AttemptId, ContactId, DocumentId, GroupId, IdError, MailId, MemberId, TenantId,
+    ActionId, ArchiveId, AttemptId, ContactId, DocumentId, GroupId, IdError, ItemId, MailId, MemberId,
+    TenantId, UploadId,
 };
 pub use language::Language;
 pub use personal::Personal;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ActionId, ContactId, MailId, TenantId};
+use crate::ids::{ActionId, ItemId, MailId, TenantId};
 
 /// To `bulk-planner`: do the next step of an action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,18 +14,18 @@ pub struct PlanMessage {
     pub action_id: ActionId,
 }
 
-/// To `archive-builder`: build the archive of one contact.
+/// To `archive-builder`, `anonymiser` or `restorer`, as the action's kind says: do one item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BuildArchiveMessage {
+pub struct ItemMessage {
     /// Whose.
     pub tenant_id: TenantId,
     /// For which action.
     pub action_id: ActionId,
     /// In which chunk of it.
     pub chunk: u32,
-    /// Of which contact.
-    pub contact_id: ContactId,
+    /// Which item: a contact, an archive or an upload, as the action's subject says.
+    pub item_id: ItemId,
 }
 
 /// To `notifier`: send one mail.

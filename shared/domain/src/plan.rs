@@ -5,9 +5,10 @@ use aws_lc_rs::digest;
 use crate::action::ActionKind;
 use crate::contact::Contact;
 use crate::hash::Sha256;
-use crate::ids::ContactId;
+use crate::ids::ItemId;
+use crate::reason::Reason;
 
-/// Hashes, contact by contact, what a preview showed.
+/// Hashes, item by item, what a preview showed.
 pub struct PlanHasher {
     context: digest::Context,
 }
@@ -16,22 +17,35 @@ impl PlanHasher {
     /// Begins a plan.
     pub fn new(kind: ActionKind) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        context.update(match kind {
-            ActionKind::Export => b"oubli-plan-1 export\n",
-        });
+        context.update(format!("oubli-plan-2 {}\n", kind.code()).as_bytes());
         Self { context }
     }
 
-    /// Adds a contact as it is now.
-    pub fn contact(&mut self, contact: &Contact) {
+    /// Adds a contact as it is now, and why it cannot be acted on, if it cannot.
+    pub fn contact(&mut self, contact: &Contact, refused: Option<Reason>) {
         let (documents, bytes) = (contact.document_count, contact.document_bytes);
-        let line = format!("{} {} {documents} {bytes}\n", contact.id, contact.version);
+        let archive = contact
+            .last_archive
+            .as_ref()
+            .map_or("-", |archive| archive.id.as_str());
+        let refused = refused.map_or("-", Reason::code);
+        let line = format!(
+            "{} {} {documents} {bytes} {archive} {refused}\n",
+            contact.id, contact.version
+        );
         self.context.update(line.as_bytes());
     }
 
-    /// Adds a contact that was asked for and is not there.
-    pub fn absent(&mut self, contact_id: &ContactId) {
-        self.context.update(format!("{contact_id} -\n").as_bytes());
+    /// Adds an archive or an upload of this size, and why it cannot be restored, if it cannot.
+    pub fn source(&mut self, id: &ItemId, size_bytes: u64, refused: Option<Reason>) {
+        let refused = refused.map_or("-", Reason::code);
+        self.context
+            .update(format!("{id} {size_bytes} {refused}\n").as_bytes());
+    }
+
+    /// Adds something that was asked for and is not there.
+    pub fn absent(&mut self, id: &ItemId) {
+        self.context.update(format!("{id} -\n").as_bytes());
     }
 
     /// The hash of the plan.

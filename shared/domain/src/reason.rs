@@ -14,19 +14,39 @@ pub enum Reason {
     DocumentUnreadable,
     /// The archive would pass 20 GiB or 100,000 entries.
     ArchiveTooLarge,
-    /// The contact kept changing while its archive was built.
+    /// The contact is not what was archived, or kept changing while it was.
     ContactChanged,
     /// The work failed at every try; the operator finds the cause in the logs.
     TooManyAttempts,
     /// The action was stopped before this contact's turn.
     ActionStopped,
-    /// This deployment cannot do it.
-    NotAvailable,
+    /// There is no archive of the contact to fall back on.
+    NoCurrentArchive,
+    /// The archive's ten days are over.
+    ArchiveExpired,
+    /// Another action is at work on the contact.
+    ActionInProgress,
+    /// The contact is there as it was archived.
+    NotAnonymised,
+    /// The person asked for erasure.
+    ErasedByRequest,
+    /// There is no such archive in the tenant.
+    ArchiveAbsent,
+    /// The saved archive's bytes have not arrived.
+    UploadMissing,
+    /// The file is no archive as Oubli writes them.
+    ArchiveUnreadable,
+    /// The archive is not signed by this deployment.
+    ArchiveNotAuthentic,
+    /// The archive belongs to another tenant.
+    ArchiveForeign,
+    /// A content of the archive is not what its manifest says.
+    ArchiveDamaged,
 }
 
 impl Reason {
     /// Every reason there is: for the documents and their test.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 18] = [
         Self::ContactAbsent,
         Self::AlreadyAnonymised,
         Self::DocumentUnreadable,
@@ -34,7 +54,17 @@ impl Reason {
         Self::ContactChanged,
         Self::TooManyAttempts,
         Self::ActionStopped,
-        Self::NotAvailable,
+        Self::NoCurrentArchive,
+        Self::ArchiveExpired,
+        Self::ActionInProgress,
+        Self::NotAnonymised,
+        Self::ErasedByRequest,
+        Self::ArchiveAbsent,
+        Self::UploadMissing,
+        Self::ArchiveUnreadable,
+        Self::ArchiveNotAuthentic,
+        Self::ArchiveForeign,
+        Self::ArchiveDamaged,
     ];
 
     /// The stable code, as the API writes it.
@@ -47,7 +77,17 @@ impl Reason {
             Self::ContactChanged => "contact_changed",
             Self::TooManyAttempts => "too_many_attempts",
             Self::ActionStopped => "action_stopped",
-            Self::NotAvailable => "not_available",
+            Self::NoCurrentArchive => "no_current_archive",
+            Self::ArchiveExpired => "archive_expired",
+            Self::ActionInProgress => "action_in_progress",
+            Self::NotAnonymised => "not_anonymised",
+            Self::ErasedByRequest => "erased_by_request",
+            Self::ArchiveAbsent => "archive_absent",
+            Self::UploadMissing => "upload_missing",
+            Self::ArchiveUnreadable => "archive_unreadable",
+            Self::ArchiveNotAuthentic => "archive_not_authentic",
+            Self::ArchiveForeign => "archive_foreign",
+            Self::ArchiveDamaged => "archive_damaged",
         }
     }
 
@@ -61,12 +101,40 @@ impl Reason {
                  Nothing was archived."
             }
             Self::ArchiveTooLarge => "The archive would pass 20 GiB or 100,000 entries.",
-            Self::ContactChanged => "The contact changed while its archive was being built, at every try.",
+            Self::ContactChanged => {
+                "The contact is not, or not any more, what was archived: export it again. A restore may replace it with `overwrite`."
+            }
             Self::TooManyAttempts => {
                 "The work failed at every try. The logs of the function name the action and the contact."
             }
             Self::ActionStopped => "The action was stopped before it came to this contact.",
-            Self::NotAvailable => "This deployment does not offer the action.",
+            Self::NoCurrentArchive => {
+                "The contact has no archive. Export it first: nothing that was never archived is destroyed."
+            }
+            Self::ArchiveExpired => {
+                "The archive's ten days are over. To anonymise, export the contact again; to restore, upload a saved archive."
+            }
+            Self::ActionInProgress => "An export of the contact is under way. Wait for its end.",
+            Self::NotAnonymised => {
+                "The contact is not anonymised, and is as the archive has it: there is nothing to restore."
+            }
+            Self::ErasedByRequest => {
+                "The contact was erased at the person's request, and cannot be restored."
+            }
+            Self::ArchiveAbsent => "The tenant has no such archive.",
+            Self::UploadMissing => {
+                "The saved archive was never announced in the tenant, has not arrived, or waited for more than a day."
+            }
+            Self::ArchiveUnreadable => {
+                "The file is no ZIP, is cut off, or holds what Oubli would never write: unsafe or doubled names, overlapping or encrypted entries, sizes that lie. Nothing was written."
+            }
+            Self::ArchiveNotAuthentic => {
+                "The archive bears no signature of this deployment, or was changed after it was signed. Nothing was written."
+            }
+            Self::ArchiveForeign => "The archive was made for another tenant. Nothing was written.",
+            Self::ArchiveDamaged => {
+                "A content of the archive is not what its signed manifest says. Nothing was written."
+            }
         }
     }
 }

@@ -73,7 +73,7 @@ pub struct ActionEnded<'a> {
     pub kind: ActionKind,
     /// How it ended.
     pub ending: Ending,
-    /// How many contacts ended how.
+    /// How many contacts ended how; of a restore from archives, one contact each.
     pub counts: Counts,
     /// How many contacts there were.
     pub total: u64,
@@ -85,7 +85,7 @@ pub struct ActionEnded<'a> {
     pub member_name: &'a Personal<String>,
     /// The company's name.
     pub tenant_name: &'a str,
-    /// Where the member sees the results and downloads the archives.
+    /// Where the member sees the results, and downloads the archives of an export.
     pub action_page: &'a ActionPage,
 }
 
@@ -95,17 +95,22 @@ impl ActionEnded<'_> {
     /// # Errors
     /// [`MailError`] when a template is faulty.
     pub fn render(&self) -> Result<Mail, MailError> {
-        let templates = match (self.kind, self.language) {
-            (ActionKind::Export, Language::Fr) => Templates {
-                subject: include_str!("../templates/export_ended.fr.subject.txt"),
-                text: include_str!("../templates/export_ended.fr.txt"),
-                html: include_str!("../templates/export_ended.fr.html"),
+        let own = match (self.kind, self.language) {
+            (ActionKind::Export, Language::Fr) => include_str!("../templates/export_ended.fr.txt"),
+            (ActionKind::Export, Language::En) => include_str!("../templates/export_ended.en.txt"),
+            (ActionKind::Anonymise, Language::Fr) => include_str!("../templates/anonymise_ended.fr.txt"),
+            (ActionKind::Anonymise, Language::En) => include_str!("../templates/anonymise_ended.en.txt"),
+            (ActionKind::Restore, Language::Fr) => include_str!("../templates/restore_ended.fr.txt"),
+            (ActionKind::Restore, Language::En) => include_str!("../templates/restore_ended.en.txt"),
+        };
+        let templates = Templates {
+            phrases: match self.language {
+                Language::Fr => include_str!("../templates/action_ended.fr.txt"),
+                Language::En => include_str!("../templates/action_ended.en.txt"),
             },
-            (ActionKind::Export, Language::En) => Templates {
-                subject: include_str!("../templates/export_ended.en.subject.txt"),
-                text: include_str!("../templates/export_ended.en.txt"),
-                html: include_str!("../templates/export_ended.en.html"),
-            },
+            own,
+            text: include_str!("../templates/action_ended.txt"),
+            html: include_str!("../templates/action_ended.html"),
         };
         let context = context! {
             ending => self.ending.code(),

@@ -4,9 +4,10 @@
 //! nothing of any contact and holds no download link, only the address of a page of the tenant's
 //! front end, where the reader signs in first. Who it goes to, and how, is not decided here.
 //!
-//! The words stand in `templates/`, a file for each mail, language and part. What is put into the
-//! HTML is escaped by the template engine; what is put into the subject or the text is made one
-//! line, so that no name can add a header or forge a paragraph.
+//! The words stand in `templates/`: for each mail a text part and an HTML part that place them, and
+//! for each language and kind of action a file that says them, once for both parts. What is put into
+//! the HTML is escaped by the template engine; every sentence is made one line, so that no name can
+//! add a header or forge a paragraph.
 
 mod action_ended;
 mod front_end;

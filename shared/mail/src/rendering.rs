@@ -1,5 +1,6 @@
 //! From templates to a mail.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use minijinja::syntax::SyntaxConfig;
@@ -50,37 +51,64 @@ impl fmt::Debug for Mail {
     }
 }
 
-/// The templates of one mail in one language.
+/// The templates of one mail.
+///
+/// The words of a mail stand apart from its two parts, each said once: a file of words sets a
+/// variable for each sentence, empty where it has nothing to say, and the parts place them.
 #[derive(Clone, Copy)]
 pub(crate) struct Templates {
-    /// One line.
-    pub(crate) subject: &'static str,
+    /// Words in one language that mails of this sort share: `phrases` to the parts.
+    pub(crate) phrases: &'static str,
+    /// Words in the same language that this mail alone has: `own` to the parts. One is `subject`.
+    pub(crate) own: &'static str,
     /// The text part.
     pub(crate) text: &'static str,
     /// What stands between the layout's head and foot.
     pub(crate) html: &'static str,
 }
 
-/// Renders the three parts from one context.
+/// Renders subject and parts from one context.
 ///
 /// The engine is set up anew for each mail: parsing these few kilobytes is nothing beside sending.
 pub(crate) fn render(language: Language, templates: Templates, context: &Value) -> Result<Mail, MailError> {
     let mut environment = environment(language)?;
-    environment.add_template("subject.txt", templates.subject)?;
     environment.add_template("body.txt", templates.text)?;
     environment.add_template("body.html", templates.html)?;
     environment.add_template("layout.html", include_str!("../templates/layout.html"))?;
 
-    let subject = wording::one_line(&environment.get_template("subject.txt")?.render(context)?);
+    let context = context! {
+        phrases => words(&environment, templates.phrases, context)?,
+        own => words(&environment, templates.own, context)?,
+        ..context.clone()
+    };
+    let subject = environment.render_named_str("subject.txt", "{{ own.subject }}", &context)?;
     let subject: String = subject.chars().take(MAX_SUBJECT_CHARS).collect();
-    let text = environment.get_template("body.txt")?.render(context)?;
-    let body = environment.get_template("body.html")?.render(context)?;
+    let text = environment.get_template("body.txt")?.render(&context)?;
+    let body = environment.get_template("body.html")?.render(&context)?;
     let html = environment.get_template("layout.html")?.render(context! {
         language => language.code(),
         subject => subject.as_str(),
         body => Value::from_safe_string(body),
     })?;
     Ok(Mail { subject, text, html })
+}
+
+/// The variables that a file of words sets, each one line.
+fn words(
+    environment: &Environment<'_>,
+    source: &str,
+    context: &Value,
+) -> Result<BTreeMap<String, String>, MailError> {
+    // Named as text, so that nothing is escaped here: the parts do it.
+    let rendered = environment
+        .template_from_named_str("words.txt", source)?
+        .render_captured(context)?;
+    let state = rendered.state();
+    let word = |name: &str| {
+        let value = state.lookup(name).unwrap_or_default();
+        (name.to_owned(), wording::one_line(&value.to_string()))
+    };
+    Ok(state.exports().into_iter().map(word).collect())
 }
 
 fn environment(language: Language) -> Result<Environment<'static>, MailError> {

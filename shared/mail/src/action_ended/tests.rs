@@ -7,6 +7,7 @@ use super::*;
 use crate::front_end::FrontEndUrl;
 
 const MEMBER_NAME: &str = "Chloé Lefèvre";
+const TENANT_NAME: &str = "Atelier Dubois & Fils";
 
 fn counts_of(ending: Ending) -> Counts {
     match ending {
@@ -17,8 +18,7 @@ fn counts_of(ending: Ending) -> Counts {
         Ending::CompletedWithFailures => Counts {
             done: 10,
             failed: 2,
-            skipped: 1,
-            stopped: 0,
+            ..Counts::default()
         },
         Ending::Failed => Counts {
             failed: 2,
@@ -33,18 +33,17 @@ fn counts_of(ending: Ending) -> Counts {
     }
 }
 
-fn render_with(
-    language: Language,
-    ending: Ending,
-    counts: Counts,
-    member_name: &str,
-    tenant_name: &str,
-) -> Mail {
+fn render_with(kind: ActionKind, language: Language, ending: Ending, counts: Counts, name: &str) -> Mail {
     let page = FrontEndUrl::parse("https://crm.example.com/vie-privee").unwrap();
     let page = page.action_page(&ActionId::parse("01930d2e-7f0a-7c3b-9b1e-4d1f0a2b3c4d").unwrap());
+    let (member_name, tenant_name) = if name.is_empty() {
+        (MEMBER_NAME, TENANT_NAME)
+    } else {
+        (name, name)
+    };
     ActionEnded {
         language,
-        kind: ActionKind::Export,
+        kind,
         ending,
         counts,
         total: counts.ended(),
@@ -58,22 +57,20 @@ fn render_with(
     .unwrap()
 }
 
-fn rendered(language: Language, ending: Ending) -> Mail {
-    render_with(
-        language,
-        ending,
-        counts_of(ending),
-        MEMBER_NAME,
-        "Atelier Dubois & Fils",
-    )
+fn rendered(kind: ActionKind, language: Language, ending: Ending) -> Mail {
+    render_with(kind, language, ending, counts_of(ending), "")
+}
+
+fn every_case() -> impl Iterator<Item = (ActionKind, Language, Ending)> {
+    ActionKind::ALL.into_iter().flat_map(|kind| {
+        Language::ALL
+            .into_iter()
+            .flat_map(move |language| Ending::ALL.map(|ending| (kind, language, ending)))
+    })
 }
 
 fn every_mail() -> impl Iterator<Item = (Language, Ending, Mail)> {
-    Language::ALL.into_iter().flat_map(|language| {
-        Ending::ALL
-            .into_iter()
-            .map(move |ending| (language, ending, rendered(language, ending)))
-    })
+    every_case().map(|(kind, language, ending)| (language, ending, rendered(kind, language, ending)))
 }
 
 /// The text between the tags, entities resolved as far as the templates use them.
@@ -94,13 +91,56 @@ fn words_of(html: &str) -> String {
     words.replace("&amp;", "&").replace("&#x27;", "'")
 }
 
+/// The text of every kind, language and ending, with nobody, one and several passed over. The parts
+/// place the same sentences, so the HTML is looked at once for each kind and language, at its longest.
 #[test]
 fn every_mail_reads_as_reviewed() {
-    for (language, ending, mail) in every_mail() {
-        let name = format!("{}_{}", language.code(), ending.code());
-        let text = format!("Subject: {}\n\n{}", mail.subject(), mail.text());
-        insta::assert_snapshot!(format!("{name}_text"), text);
-        insta::assert_snapshot!(format!("{name}_html"), mail.html());
+    for (kind, language, ending) in every_case() {
+        let name = format!("{}_{}", kind.code(), language.code());
+        for skipped in [0, 1, 2_001] {
+            // Who was passed over did not fail, so not everybody failed.
+            if ending == Ending::Failed && skipped > 0 {
+                continue;
+            }
+            let counts = Counts {
+                skipped,
+                ..counts_of(ending)
+            };
+            let mail = render_with(kind, language, ending, counts, "");
+            let text = format!("Subject: {}\n\n{}", mail.subject(), mail.text());
+            insta::assert_snapshot!(format!("{name}_{}_{skipped}_skipped", ending.code()), text);
+            if ending == Ending::Stopped && skipped == 1 {
+                insta::assert_snapshot!(format!("{name}_html"), mail.html());
+            }
+        }
+    }
+}
+
+/// Anonymising is the one that cannot be undone for ever: its mail says until when, and how after.
+#[rstest]
+#[case(Language::Fr, &["10\u{a0}jours à compter de la création de l’archive", "nous ne pourrons plus annuler l’anonymisation", "seule une copie que vous avez sauvegardée"])]
+#[case(Language::En, &["10\u{a0}days from the creation of the archive", "we cannot undo the anonymisation", "only a copy that you saved"])]
+fn the_end_of_an_anonymisation_warns(#[case] language: Language, #[case] warnings: &[&str]) {
+    for ending in Ending::ALL {
+        let counts = counts_of(ending);
+        let text = rendered(ActionKind::Anonymise, language, ending)
+            .text()
+            .to_owned();
+        for warning in warnings {
+            assert_eq!(text.contains(warning), counts.done > 0, "{warning:?} in {text}");
+        }
+    }
+}
+
+/// The address of the page of actions is the only one.
+#[test]
+fn no_mail_links_anywhere_else() {
+    for (_, _, mail) in every_mail() {
+        let page = "https://crm.example.com/vie-privee/data-actions/01930d2e-7f0a-7c3b-9b1e-4d1f0a2b3c4d";
+        for (part, times) in [(mail.text(), 1), (mail.html(), 3)] {
+            assert_eq!(part.matches("://").count(), times, "{part}");
+            assert_eq!(part.matches(page).count(), times, "{part}");
+        }
     }
 }
 
@@ -124,11 +164,11 @@ fn words_agree_with_their_numbers(
         ..Counts::default()
     };
     let mail = render_with(
+        ActionKind::Export,
         language,
         Ending::CompletedWithFailures,
         counts,
-        MEMBER_NAME,
-        "Acme",
+        "",
     );
     assert!(mail.subject().ends_with(subject), "{}", mail.subject());
     for phrase in phrases {
@@ -147,30 +187,48 @@ fn words_agree_with_their_numbers(
 
 #[rstest]
 #[case(
+    ActionKind::Export,
     Language::Fr,
-    "[Acme] Export des données terminé\u{a0}: aucun contact à exporter",
-    "Il n’y avait aucun contact"
+    "Export des données terminé\u{a0}: aucun contact à exporter"
 )]
 #[case(
+    ActionKind::Export,
     Language::En,
-    "[Acme] Data export finished: no contact to export",
-    "There was no contact"
+    "Data export finished: no contact to export"
+)]
+#[case(
+    ActionKind::Anonymise,
+    Language::Fr,
+    "Anonymisation terminée\u{a0}: aucun contact à anonymiser"
+)]
+#[case(
+    ActionKind::Anonymise,
+    Language::En,
+    "Anonymisation finished: no contact to anonymise"
+)]
+#[case(
+    ActionKind::Restore,
+    Language::Fr,
+    "Restauration terminée\u{a0}: aucun contact à restaurer"
+)]
+#[case(
+    ActionKind::Restore,
+    Language::En,
+    "Restoration finished: no contact to restore"
 )]
 fn a_filter_that_matched_nobody_is_said_plainly(
+    #[case] kind: ActionKind,
     #[case] language: Language,
     #[case] subject: &str,
-    #[case] sentence: &str,
 ) {
-    let mail = render_with(
-        language,
-        Ending::Completed,
-        Counts::default(),
-        MEMBER_NAME,
-        "Acme",
-    );
-    assert_eq!(mail.subject(), subject);
+    let mail = render_with(kind, language, Ending::Completed, Counts::default(), "Acme");
+    assert_eq!(mail.subject(), format!("[Acme] {subject}"));
+    let sentence = match language {
+        Language::Fr => "Il n’y avait aucun contact",
+        Language::En => "There was no contact",
+    };
     for part in [mail.text(), mail.html()] {
-        assert!(part.contains(sentence) && !part.contains("ZIP"), "{part}");
+        assert!(part.contains(sentence) && !part.contains("rchive"), "{part}");
     }
 }
 
@@ -184,12 +242,22 @@ fn both_parts_say_the_same() {
         for word in said
             .iter()
             .map(String::as_str)
-            .chain([page, MEMBER_NAME, "Atelier Dubois & Fils"])
+            .chain([page, MEMBER_NAME, TENANT_NAME])
         {
             assert!(mail.text().contains(word), "{word:?} is not in {}", mail.text());
             assert!(html.contains(word), "{word:?} is not in {html}");
         }
-        assert_eq!(mail.text().contains("10\u{a0}"), html.contains("10\u{a0}"));
+        let lines = mail
+            .text()
+            .lines()
+            .flat_map(|line| match line.strip_prefix("- ") {
+                Some(row) => row.rsplitn(2, ' ').collect(),
+                None => vec![line],
+            });
+        for line in lines {
+            let line = line.trim_end_matches([':', '\u{a0}']);
+            assert!(html.contains(line), "{line:?} is not in {html}");
+        }
     }
 }
 
@@ -244,8 +312,7 @@ fn assert_balanced(html: &str) {
 
 #[test]
 fn french_signs_never_stand_at_the_start_of_a_line() {
-    for ending in Ending::ALL {
-        let mail = rendered(Language::Fr, ending);
+    for (_, _, mail) in every_mail().filter(|(language, ..)| *language == Language::Fr) {
         for part in [mail.subject(), mail.text(), &words_of(mail.html())] {
             for sign in [" :", " ;", " !", " ?", " »", "« "] {
                 assert!(!part.contains(sign), "{sign:?} in {part}");
@@ -258,48 +325,49 @@ fn french_signs_never_stand_at_the_start_of_a_line() {
 #[test]
 fn names_add_no_header_no_paragraph_and_no_markup() {
     let name = "Eve\r\nBcc: all@example.com\r\n\r\n<script>alert(1)</script>\u{2028}\u{202e}\"'&";
-    for language in Language::ALL {
-        for ending in Ending::ALL {
-            let mail = render_with(language, ending, counts_of(ending), name, name);
-            assert!(
-                !mail.subject().chars().any(char::is_control),
-                "{:?}",
-                mail.subject()
-            );
-            assert!(
-                mail.text().lines().all(|line| !line.starts_with("Bcc")),
-                "{}",
-                mail.text()
-            );
-            assert!(!mail.text().contains(['\r', '\u{2028}', '\u{202e}', '\0']));
-            assert!(!mail.html().contains("<script"), "{}", mail.html());
-            assert_balanced(mail.html());
-        }
+    for (kind, language, ending) in every_case() {
+        let mail = render_with(kind, language, ending, counts_of(ending), name);
+        assert!(
+            !mail.subject().chars().any(char::is_control),
+            "{:?}",
+            mail.subject()
+        );
+        assert!(
+            mail.text().lines().all(|line| !line.starts_with("Bcc")),
+            "{}",
+            mail.text()
+        );
+        assert!(!mail.text().contains(['\r', '\u{2028}', '\u{202e}', '\0']));
+        assert!(!mail.html().contains("<script"), "{}", mail.html());
+        assert_balanced(mail.html());
     }
 }
 
 #[test]
 fn long_names_are_cut() {
     let name = "é".repeat(5_000);
-    let mail = render_with(
-        Language::Fr,
-        Ending::Failed,
-        counts_of(Ending::Failed),
-        &name,
-        &name,
-    );
-    assert!(mail.subject().chars().count() <= 150);
-    assert!(
-        mail.subject().ends_with("2\u{a0}contacts"),
-        "the cut name leaves room for the news"
-    );
-    assert!(mail.text().len() < 3_000);
+    for (kind, language, ending) in every_case() {
+        let mail = render_with(kind, language, ending, counts_of(ending), &name);
+        let whole = rendered(kind, language, ending);
+        let news = whole.subject().rsplit_once("] ").map(|(_, news)| news);
+        assert!(mail.subject().chars().count() <= 150);
+        assert!(
+            mail.subject().ends_with(news.unwrap()),
+            "the cut name leaves room for the news"
+        );
+        assert!(mail.text().len() < 3_500);
+    }
 }
 
 #[test]
 fn debug_names_nobody() {
     let mut debug = String::new();
-    write!(debug, "{:?}", rendered(Language::Fr, Ending::Completed)).unwrap();
+    write!(
+        debug,
+        "{:?}",
+        rendered(ActionKind::Export, Language::Fr, Ending::Completed)
+    )
+    .unwrap();
     assert!(!debug.contains("Chlo"), "{debug}");
 }
 

@@ -1,7 +1,8 @@
 //! `contact.json`: everything that is held about the contact, for a machine to read.
 //!
 //! It holds no hash of a document: hashes may be learned only while the archive is written, and the same
-//! version of a contact gives the same bytes. They stand in the manifest.
+//! version of a contact gives the same bytes. They stand in the manifest, and so does the version: a contact
+//! that is restored goes on from a later one, and its next export is to hold the same.
 
 use jiff::Timestamp;
 use oubli_domain::contact::{Contact, ContactFields};
@@ -18,6 +19,13 @@ pub const CONTACT_NAME: &str = "contact.json";
 pub const SCHEMA_NAME: &str = "contact.schema.json";
 /// The JSON Schema (draft 2020-12) of `contact.json`.
 pub const SCHEMA: &str = include_str!("../schema/contact.schema.json");
+/// What `format` says.
+pub const CONTACT_FORMAT: &str = "oubli-contact";
+/// The version that is written.
+pub const CONTACT_VERSION: u32 = 2;
+/// The longest `contact.json`: a restore holds what is in it while it reads the rest of the archive. It has
+/// room for 99,000 documents with names of 300 bytes.
+pub const MAX_CONTACT_BYTES: u64 = 64 * 1024 * 1024;
 
 #[derive(Serialize)]
 pub(crate) struct ContactFile<'a, D> {
@@ -32,7 +40,6 @@ pub(crate) struct ContactFile<'a, D> {
 #[derive(Serialize)]
 struct ContactRecord<'a> {
     id: &'a ContactId,
-    version: u64,
     #[serde(flatten)]
     fields: &'a ContactFields,
     created_at: Timestamp,
@@ -57,11 +64,10 @@ pub(crate) fn contact_file<'a>(
 ) -> ContactFile<'a, impl Serialize> {
     ContactFile {
         schema: SCHEMA_NAME,
-        format: "oubli-contact",
-        format_version: 1,
+        format: CONTACT_FORMAT,
+        format_version: CONTACT_VERSION,
         contact: ContactRecord {
             id: &contact.id,
-            version: contact.version,
             fields: &contact.fields,
             created_at: contact.created_at,
             updated_at: contact.updated_at,
@@ -77,3 +83,6 @@ pub(crate) fn contact_file<'a>(
         })),
     }
 }
+
+#[cfg(test)]
+mod schema;

@@ -8,10 +8,11 @@
 //! | `contact.json`, `contact.schema.json` | for machines |
 //! | `index.html` | for people |
 //! | `documents/…`, `photo/…` | under their own names, made safe |
-//! | `manifest.json` | last, because it has everyone's SHA-256 |
+//! | `manifest.json` | everyone's SHA-256 |
+//! | `manifest.sig` | the signature over the manifest |
 //!
 //! No time, no action and no archive id of this very export stands inside: the same version of a contact
-//! gives the same bytes.
+//! gives the same bytes, the signature aside.
 
 mod build;
 
@@ -20,16 +21,15 @@ use oubli_domain::contact::Contact;
 use oubli_domain::document::{Document, DocumentKind, DocumentState};
 use oubli_domain::{Crc32, DocumentId, Language, Personal, Sha256};
 
+use crate::layout::{DOCUMENTS_FOLDER, PHOTO_FOLDER};
 use crate::manifest::EntryContent;
 use crate::names::EntryNames;
 use crate::zip64::{DosTime, EntryPlan, MAX_ENTRIES};
 
 pub use build::{ArchiveBuild, BuildError, DocumentHashes, DocumentStart};
 
-/// `contact.json`, its schema, `index.html` and the manifest.
-const OWN_ENTRIES: u64 = 4;
-const DOCUMENTS_FOLDER: &str = "documents";
-const PHOTO_FOLDER: &str = "photo";
+/// `contact.json`, its schema, `index.html`, the manifest and its signature.
+const OWN_ENTRIES: u64 = 5;
 
 /// A document on its way into the archive.
 #[derive(Clone, Debug)]

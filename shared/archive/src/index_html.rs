@@ -9,12 +9,13 @@ use std::fmt;
 use std::io::{self, Write};
 
 use oubli_domain::Language;
-use oubli_domain::contact::{Address, Contact};
+use oubli_domain::contact::{Address, Contact, FIELDS, Field, FieldValue, Shape};
 use serde_json::Value;
 
 use crate::contact_json::{CONTACT_NAME, SCHEMA_NAME};
 use crate::contents::PlannedDocument;
 use crate::manifest::MANIFEST_NAME;
+use crate::signature::SIGNATURE_NAME;
 use phrases::Phrases;
 
 /// Name of the page in the archive.
@@ -55,7 +56,7 @@ pub(crate) fn write_index(
     )?;
     write_person(out, contact, words)?;
     write_custom_fields(out, contact, words)?;
-    write_business(out, contact, words)?;
+    write_file(out, contact, documents, words)?;
     write_documents(out, documents, words)?;
     write_other_files(out, words)?;
     out.write_all(b"</main>\n</body>\n</html>\n")
@@ -90,40 +91,64 @@ fn write_row(out: &mut dyn Write, label: &str, value: &str) -> io::Result<()> {
     )
 }
 
-fn write_person(out: &mut dyn Write, contact: &Contact, words: &Phrases) -> io::Result<()> {
-    let fields = &contact.fields;
-    let text = |value: &'_ Option<oubli_domain::Personal<String>>| {
-        value.as_ref().map(|value| value.expose().clone())
-    };
-    let rows = [
-        (words.last_name, Some(fields.last_name.expose().clone())),
-        (words.first_name, text(&fields.first_name)),
-        (words.job_title, text(&fields.job_title)),
-        (
-            words.email,
-            fields
-                .email
-                .as_ref()
-                .map(|email| email.expose().as_str().to_owned()),
-        ),
-        (words.phone, text(&fields.phone)),
-        (words.mobile, text(&fields.mobile)),
-        (
-            words.address,
-            fields
-                .address
-                .as_ref()
-                .map(|address| address_text(address.expose())),
-        ),
-        (words.notes, text(&fields.notes)),
-    ];
-    open_section(out, "person", words.identity)?;
-    out.write_all(b"<dl>\n")?;
-    for (label, value) in rows {
-        if let Some(value) = value {
-            write_row(out, label, &value)?;
+/// Where on the page a field stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Person,
+    CustomFields,
+    File,
+}
+
+fn section_of(shape: Shape) -> Section {
+    match shape {
+        Shape::Line | Shape::Text | Shape::Email | Shape::Phone | Shape::Address => Section::Person,
+        Shape::CustomFields => Section::CustomFields,
+        Shape::MemberId | Shape::Business | Shape::DocumentId => Section::File,
+    }
+}
+
+/// Writes the fields of a section that have a value, as they are declared.
+fn write_fields(
+    out: &mut dyn Write,
+    contact: &Contact,
+    documents: &[PlannedDocument],
+    section: Section,
+    words: &Phrases,
+) -> io::Result<()> {
+    for declaration in FIELDS {
+        if section_of(declaration.shape) != section {
+            continue;
+        }
+        let label = words.field(declaration.field);
+        match contact.fields.value(declaration.field) {
+            None => {}
+            Some(FieldValue::Text(text)) => write_row(out, label, text)?,
+            Some(FieldValue::Address(address)) => write_row(out, label, &address_text(address))?,
+            Some(FieldValue::CustomFields(fields)) => {
+                for (name, value) in fields {
+                    write_row(out, name, &custom_text(value, words))?;
+                }
+            }
+            Some(FieldValue::Member(member)) => write_row(out, label, member.as_str())?,
+            Some(FieldValue::Business(business)) => {
+                write_row(out, words.opportunities, &business.opportunities.to_string())?;
+                write_row(out, words.proposals, &business.proposals.to_string())?;
+                write_row(out, words.deals, &business.deals.to_string())?;
+            }
+            Some(FieldValue::Document(id)) => {
+                let document = documents.iter().find(|document| document.id == *id);
+                let name = document.map_or(id.as_str(), |document| document.name.expose());
+                write_row(out, label, name)?;
+            }
         }
     }
+    Ok(())
+}
+
+fn write_person(out: &mut dyn Write, contact: &Contact, words: &Phrases) -> io::Result<()> {
+    open_section(out, "person", words.identity)?;
+    out.write_all(b"<dl>\n")?;
+    write_fields(out, contact, &[], Section::Person, words)?;
     out.write_all(b"</dl>\n</section>\n")
 }
 
@@ -141,34 +166,34 @@ fn address_text(address: &Address) -> String {
     lines.join("\n")
 }
 
-fn write_custom_fields(out: &mut dyn Write, contact: &Contact, words: &Phrases) -> io::Result<()> {
-    let Some(custom_fields) = &contact.fields.custom_fields else {
-        return Ok(());
-    };
-    open_section(out, "other", words.custom_fields)?;
-    out.write_all(b"<dl>\n")?;
-    for (name, value) in custom_fields.expose() {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            Value::Bool(true) => words.yes.to_owned(),
-            Value::Bool(false) => words.no.to_owned(),
-            other => other.to_string(),
-        };
-        write_row(out, name, &value)?;
+fn custom_text(value: &Value, words: &Phrases) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => words.yes.to_owned(),
+        Value::Bool(false) => words.no.to_owned(),
+        other => other.to_string(),
     }
+}
+
+fn write_custom_fields(out: &mut dyn Write, contact: &Contact, words: &Phrases) -> io::Result<()> {
+    if contact.fields.custom_fields.is_none() {
+        return Ok(());
+    }
+    open_section(out, "other", words.field(Field::CustomFields))?;
+    out.write_all(b"<dl>\n")?;
+    write_fields(out, contact, &[], Section::CustomFields, words)?;
     out.write_all(b"</dl>\n</section>\n")
 }
 
-fn write_business(out: &mut dyn Write, contact: &Contact, words: &Phrases) -> io::Result<()> {
-    let business = contact.fields.business;
-    open_section(out, "file", words.business)?;
+fn write_file(
+    out: &mut dyn Write,
+    contact: &Contact,
+    documents: &[PlannedDocument],
+    words: &Phrases,
+) -> io::Result<()> {
+    open_section(out, "file", words.field(Field::Business))?;
     out.write_all(b"<dl>\n")?;
-    write_row(out, words.opportunities, &business.opportunities.to_string())?;
-    write_row(out, words.proposals, &business.proposals.to_string())?;
-    write_row(out, words.deals, &business.deals.to_string())?;
-    if let Some(member) = &contact.fields.assigned_to {
-        write_row(out, words.assigned_to, member.as_str())?;
-    }
+    write_fields(out, contact, documents, Section::File, words)?;
     write_row(out, words.created_at, &words.time(contact.created_at))?;
     write_row(out, words.updated_at, &words.time(contact.updated_at))?;
     write_row(out, words.version, &contact.version.to_string())?;
@@ -207,6 +232,7 @@ fn write_other_files(out: &mut dyn Write, words: &Phrases) -> io::Result<()> {
         (CONTACT_NAME, words.contact_file),
         (SCHEMA_NAME, words.schema_file),
         (MANIFEST_NAME, words.manifest_file),
+        (SIGNATURE_NAME, words.signature_file),
     ] {
         writeln!(out, "<li><a href=\"{name}\">{name}</a> – {meaning}</li>")?;
     }

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use oubli_domain::{ContactId, DocumentId, Reason, Sha256, TenantId};
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Name of the manifest in the archive; it is the last entry and the only one that it does not list.
+/// Name of the manifest in the archive; it lists every entry but itself and its signature.
 pub const MANIFEST_NAME: &str = "manifest.json";
 /// What `format` says.
 pub const MANIFEST_FORMAT: &str = "oubli-archive";
 /// The version that is written, and the latest that is read.
-pub const MANIFEST_VERSION: u32 = 1;
+pub const MANIFEST_VERSION: u32 = 2;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -87,7 +87,8 @@ pub fn printable(name: &str) -> String {
     name.chars().map(shown).collect()
 }
 
-fn fold_key(name: &str) -> [u8; 16] {
+/// The folded form by its hash, for those who hold many names.
+pub(crate) fn fold_key(name: &str) -> [u8; 16] {
     let mut key = [0; 16];
     for (to, from) in key.iter_mut().zip(Sha256::of(fold(name).as_bytes()).as_bytes()) {
         *to = *from;

@@ -1,23 +1,21 @@
 //! Offline verification: is this file an archive as Oubli wrote it, whole and unchanged?
 //!
-//! The records are checked first ([`read_directory`]), then the names, then the manifest, then every content
-//! against it. Nothing is unpacked; memory does not depend on the size of the contents.
+//! The records are checked first ([`read_directory`]), then the names, then, with a key, the signature, then
+//! the manifest, and every content against it. Nothing is unpacked; memory does not depend on the size of
+//! the contents.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{Read, Seek};
 
 use zip::ZipArchive;
 
-use crate::contact_json::{CONTACT_NAME, SCHEMA_NAME};
 use crate::hashes::{ContentHasher, ContentHashes};
-use crate::index_html::INDEX_NAME;
+use crate::layout::{LayoutError, MAX_MANIFEST_BYTES, check_names};
 use crate::manifest::{MANIFEST_FORMAT, MANIFEST_NAME, MANIFEST_VERSION, Manifest, ManifestEntry};
-use crate::names::{fold, is_safe_name};
+use crate::signature::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_NAME};
 use crate::zip64::{DirectoryEntry, DirectoryError, read_directory};
 
 const CHUNK_BYTES: usize = 64 * 1024;
-/// More than a manifest of 100,000 entries with the longest names.
-const MAX_MANIFEST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Why a file is refused before its contents are looked at. Entries are told by their number, from 1.
 #[derive(Debug, thiserror::Error)]
@@ -25,27 +23,18 @@ pub enum VerifyError {
     /// The records of the ZIP.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// A name that would be unpacked elsewhere, or that no system takes.
-    #[error("entry {number} has a name that is not safe to unpack")]
-    UnsafeName {
-        /// Which entry.
-        number: usize,
-    },
-    /// Two entries of the same name.
-    #[error("entry {number} has the name of an earlier one")]
-    DuplicateName {
-        /// The later one.
-        number: usize,
-    },
-    /// Two entries that would be one file on some systems.
-    #[error("entry {number} has a name that differs from an earlier one only in case or accents")]
-    AlikeName {
-        /// The later one.
-        number: usize,
-    },
-    /// The last entry is not the manifest.
+    /// The names of the entries.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The last entry, the signature apart, is not the manifest.
     #[error("the archive does not end in `{MANIFEST_NAME}`")]
     NoManifest,
+    /// There is no signature to check.
+    #[error("the archive is not signed")]
+    NotSigned,
+    /// The signature is not one of the given keys' over this manifest.
+    #[error("the archive is not authentic: its signature does not fit the manifest and any of the keys")]
+    NotAuthentic,
     /// The manifest is damaged, or of another kind.
     #[error("`{MANIFEST_NAME}` is not a manifest that can be read: {reason}")]
     WrongManifest {
@@ -112,27 +101,44 @@ pub struct Verification {
     pub entries: u64,
     /// How many of them are not as they should be.
     pub faults: u64,
+    /// What is known of who wrote it.
+    pub origin: Origin,
     /// What the archive says of itself.
     pub manifest: Manifest,
 }
 
-/// Verifies an archive and reports every entry as soon as it was read.
+/// Who wrote an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody signed it: anybody may have written it.
+    Unsigned,
+    /// It has a signature that was not checked, for want of a key.
+    Unchecked,
+    /// One of the given keys signed its manifest.
+    Authentic,
+}
+
+/// Verifies an archive and reports every entry as soon as it was read. With `keys` its manifest must be
+/// signed by one of them; without, only that it is whole and unchanged is told.
 ///
 /// # Errors
 /// [`VerifyError`] when the file as a whole is refused; its contents are not looked at then.
 pub fn verify(
     mut reader: impl Read + Seek,
+    keys: &[PublicKey],
     mut report: impl FnMut(&EntryVerdict<'_>),
 ) -> Result<Verification, VerifyError> {
     let directory = read_directory(&mut reader)?;
-    check_names(&directory)?;
+    check_names(directory.iter().map(|entry| entry.name.as_str()))?;
     let mut archive = ZipArchive::new(reader).map_err(unreadable)?;
     if archive.len() != directory.len() {
         return Err(VerifyError::Unreadable {
             reason: "it has another number of entries".into(),
         });
     }
-    let manifest = read_manifest(&mut archive, &directory)?;
+    let ends = Ends::of(&directory)?;
+    let origin = origin(&mut archive, &ends, keys)?;
+    let manifest = read_manifest(&mut archive, &ends)?;
     let mut listed: HashMap<&str, &ManifestEntry<'_>> = HashMap::with_capacity(manifest.entries.len());
     for entry in &manifest.entries {
         if listed.insert(&entry.name, entry).is_some() {
@@ -154,7 +160,7 @@ pub fn verify(
         let content = read_content(&mut archive, index, entry);
         let fault = match (content, listed.remove(entry.name.as_str())) {
             (None, _) => Some(EntryFault::Damaged),
-            (Some(_), None) if entry.name == MANIFEST_NAME => None,
+            (Some(_), None) if matches!(entry.name.as_str(), MANIFEST_NAME | SIGNATURE_NAME) => None,
             (Some(_), None) => Some(EntryFault::NotListed),
             (Some(content), Some(listed)) => compare(&content, listed),
         };
@@ -170,6 +176,7 @@ pub fn verify(
     Ok(Verification {
         entries,
         faults,
+        origin,
         manifest,
     })
 }
@@ -184,37 +191,66 @@ fn compare(content: &ContentHashes, listed: &ManifestEntry<'_>) -> Option<EntryF
     (content.sha256 != listed.sha256).then_some(EntryFault::Hash)
 }
 
-fn check_names(directory: &[DirectoryEntry]) -> Result<(), VerifyError> {
-    let (mut exact, mut folded) = (HashSet::new(), HashSet::new());
-    for (number, entry) in (1..).zip(directory) {
-        let safe = match entry.name.split_once('/') {
-            None => matches!(
-                entry.name.as_str(),
-                CONTACT_NAME | SCHEMA_NAME | INDEX_NAME | MANIFEST_NAME
-            ),
-            Some((folder, name)) => matches!(folder, "documents" | "photo") && is_safe_name(name),
-        };
-        if !safe {
-            return Err(VerifyError::UnsafeName { number });
-        }
-        if !exact.insert(entry.name.as_str()) {
-            return Err(VerifyError::DuplicateName { number });
-        }
-        if !folded.insert(fold(&entry.name)) {
-            return Err(VerifyError::AlikeName { number });
-        }
+/// The last entries: the manifest, and behind it the signature, if there is one.
+struct Ends<'a> {
+    manifest: (usize, &'a DirectoryEntry),
+    signature: Option<(usize, &'a DirectoryEntry)>,
+}
+
+impl<'a> Ends<'a> {
+    fn of(directory: &'a [DirectoryEntry]) -> Result<Self, VerifyError> {
+        let mut last = directory.iter().enumerate().rev().peekable();
+        let signature = last.next_if(|(_, entry)| entry.name == SIGNATURE_NAME);
+        let manifest = last.next().filter(|(_, entry)| entry.name == MANIFEST_NAME);
+        Ok(Self {
+            manifest: manifest.ok_or(VerifyError::NoManifest)?,
+            signature,
+        })
     }
-    Ok(())
+}
+
+/// Judges the signature over the bytes of the manifest, before anybody looks into them.
+fn origin<R: Read + Seek>(
+    archive: &mut ZipArchive<R>,
+    ends: &Ends<'_>,
+    keys: &[PublicKey],
+) -> Result<Origin, VerifyError> {
+    let Some((index, entry)) = ends.signature else {
+        return if keys.is_empty() {
+            Ok(Origin::Unsigned)
+        } else {
+            Err(VerifyError::NotSigned)
+        };
+    };
+    if keys.is_empty() {
+        return Ok(Origin::Unchecked);
+    }
+    if entry.size_bytes > MAX_SIGNATURE_BYTES as u64 {
+        return Err(VerifyError::NotAuthentic);
+    }
+    let mut signature = Vec::new();
+    let file = archive.by_index(index).map_err(unreadable)?;
+    let whole = file.take(entry.size_bytes + 1).read_to_end(&mut signature);
+    let (index, entry) = ends.manifest;
+    let manifest = read_content(archive, index, entry);
+    let (Some(manifest), Ok(_)) = (manifest, whole) else {
+        return Err(VerifyError::NotAuthentic);
+    };
+    if keys
+        .iter()
+        .any(|key| key.verify_digest(&manifest.sha256, &signature))
+    {
+        Ok(Origin::Authentic)
+    } else {
+        Err(VerifyError::NotAuthentic)
+    }
 }
 
 fn read_manifest<R: Read + Seek>(
     archive: &mut ZipArchive<R>,
-    directory: &[DirectoryEntry],
+    ends: &Ends<'_>,
 ) -> Result<Manifest, VerifyError> {
-    let last = directory.last().filter(|entry| entry.name == MANIFEST_NAME);
-    let (Some(entry), index) = (last, directory.len().saturating_sub(1)) else {
-        return Err(VerifyError::NoManifest);
-    };
+    let (index, entry) = ends.manifest;
     let wrong = |reason: &str| VerifyError::WrongManifest {
         reason: reason.into(),
     };

@@ -123,7 +123,7 @@ impl World {
             return;
         }
         let mut faulty = Vec::new();
-        let verified = oubli_archive::verify::verify(Cursor::new(archive.clone()), |verdict| {
+        let verified = oubli_archive::verify::verify(Cursor::new(archive.clone()), &[], |verdict| {
             if verdict.fault.is_some() {
                 faulty.push(verdict.name.to_owned());
             }

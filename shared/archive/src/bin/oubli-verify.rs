@@ -8,13 +8,15 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use oubli_archive::names::printable;
-use oubli_archive::verify::{Verification, verify};
+use oubli_archive::signature::PublicKey;
+use oubli_archive::verify::{Origin, Verification, verify};
 
 /// Check that an archive of a contact is whole and unchanged.
 ///
 /// Reads the ZIP without unpacking it, compares each entry with the manifest inside (size and SHA-256), and
 /// refuses what Oubli would not have written: hidden or overlapping entries, names that climb out of their
-/// folder, entries that the manifest does not list.
+/// folder, entries that the manifest does not list. With a key it also tells who wrote it: the manifest must
+/// be signed by that key.
 #[derive(Parser)]
 #[command(
     name = "oubli-verify",
@@ -25,6 +27,10 @@ struct Arguments {
     /// The archive, as it was downloaded.
     #[arg(value_name = "FILE.zip")]
     file: PathBuf,
+    /// Public keys in PEM, one or more in each file: the archive must be signed by one of them. A
+    /// deployment's own are at `GET /v1/archive-keys`.
+    #[arg(long, value_name = "KEYS.pem")]
+    key: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -48,8 +54,9 @@ fn main() -> ExitCode {
 fn check(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> {
     let shown = printable(&arguments.file.to_string_lossy());
     let file = File::open(&arguments.file).with_context(|| format!("`{shown}` cannot be opened"))?;
+    let keys = read_keys(&arguments.key)?;
     let mut written = Ok(());
-    let verification = verify(BufReader::new(file), |entry| {
+    let verification = verify(BufReader::new(file), &keys, |entry| {
         let name = printable(entry.name);
         let line = match &entry.fault {
             None => writeln!(out, "ok     {name} ({} bytes)", entry.size_bytes),
@@ -63,6 +70,16 @@ fn check(arguments: &Arguments, out: &mut impl Write) -> anyhow::Result<bool> {
         .and_then(|()| conclude(&verification, out))
         .context("the verdict could not be written")?;
     Ok(verification.faults == 0)
+}
+
+fn read_keys(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
+    let mut keys = Vec::new();
+    for path in paths {
+        let shown = printable(&path.to_string_lossy());
+        let text = std::fs::read_to_string(path).with_context(|| format!("`{shown}` cannot be read"))?;
+        keys.extend(PublicKey::all_from_pem(&text).with_context(|| format!("`{shown}` is no key"))?);
+    }
+    Ok(keys)
 }
 
 fn conclude(verification: &Verification, out: &mut impl Write) -> std::io::Result<()> {
@@ -87,6 +104,11 @@ fn conclude(verification: &Verification, out: &mut impl Write) -> std::io::Resul
             "NOT INTACT: {faults} of {} entries are at fault",
             verification.entries
         )?,
+    }
+    match verification.origin {
+        Origin::Authentic => writeln!(out, "authentic: signed by a key that was given")?,
+        Origin::Unchecked => writeln!(out, "signed; to check by whom, give the public key with --key")?,
+        Origin::Unsigned => writeln!(out, "unsigned: nothing tells who wrote it")?,
     }
     writeln!(
         out,

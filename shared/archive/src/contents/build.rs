@@ -7,12 +7,13 @@ use bytes::Bytes;
 use oubli_domain::{DocumentId, Reason, Sha256};
 
 use super::{ArchivePlan, PlannedDocument};
-use crate::contact_json::{CONTACT_NAME, SCHEMA, SCHEMA_NAME, contact_file};
+use crate::contact_json::{CONTACT_NAME, MAX_CONTACT_BYTES, SCHEMA, SCHEMA_NAME, contact_file};
 use crate::hashes::{ContentHasher, ContentHashes};
 use crate::index_html::{INDEX_NAME, write_index};
 use crate::manifest::{
     Each, EntryContent, MANIFEST_FORMAT, MANIFEST_NAME, MANIFEST_VERSION, ManifestEntry, ManifestFile,
 };
+use crate::signature::{MAX_SIGNATURE_BYTES, SIGNATURE_NAME};
 use crate::zip64::{ArchiveSummary, ArchiveWriter, DosTime, EntryPlan, TRIAL_BYTES, ZipError};
 
 /// Why an archive cannot be completed. Nothing more can be taken from the build.
@@ -35,6 +36,18 @@ pub enum BuildError {
         /// Why.
         source: io::Error,
     },
+    /// What is said of the contact and its documents is more than a restore would read.
+    #[error("`{CONTACT_NAME}` has {size_bytes} bytes, and may have {MAX_CONTACT_BYTES}")]
+    ContactTooLong {
+        /// How long it is.
+        size_bytes: u64,
+    },
+    /// The signature is none.
+    #[error("a signature has 1 to {MAX_SIGNATURE_BYTES} bytes, not {size_bytes}")]
+    WrongSignature {
+        /// How long it is.
+        size_bytes: usize,
+    },
     /// The writer refused.
     #[error(transparent)]
     Zip(#[from] ZipError),
@@ -45,10 +58,11 @@ impl BuildError {
     pub fn reason(&self) -> Option<Reason> {
         match self {
             Self::DocumentMismatch { .. } => Some(Reason::DocumentUnreadable),
-            Self::Zip(ZipError::ArchiveTooLarge { .. } | ZipError::TooManyEntries { .. }) => {
+            Self::ContactTooLong { .. }
+            | Self::Zip(ZipError::ArchiveTooLarge { .. } | ZipError::TooManyEntries { .. }) => {
                 Some(Reason::ArchiveTooLarge)
             }
-            Self::OutOfOrder | Self::Render { .. } | Self::Zip(_) => None,
+            Self::OutOfOrder | Self::Render { .. } | Self::WrongSignature { .. } | Self::Zip(_) => None,
         }
     }
 }
@@ -78,7 +92,7 @@ pub struct DocumentHashes {
 /// One archive being written.
 ///
 /// ```text
-/// new → (start_document → write* → finish_document)* → finish
+/// new → (start_document → write* → finish_document)* → finish_manifest → finish
 /// ```
 ///
 /// with [`Self::take_part`] whenever the caller likes, and until it gives `None` after `finish`.
@@ -89,6 +103,7 @@ pub struct ArchiveBuild {
     next: usize,
     open: bool,
     learned: bool,
+    manifest_written: bool,
 }
 
 impl ArchiveBuild {
@@ -109,11 +124,16 @@ impl ArchiveBuild {
                 size_bytes: hashes.size_bytes,
                 sha256: hashes.sha256,
             });
-            Ok::<_, BuildError>(())
+            Ok::<_, BuildError>(hashes)
         };
-        add(CONTACT_NAME, EntryContent::Contact, &|out| {
+        let contact = add(CONTACT_NAME, EntryContent::Contact, &|out| {
             write_json(out, &contact_file(&plan.contact, &plan.documents))
         })?;
+        if contact.size_bytes > MAX_CONTACT_BYTES {
+            return Err(BuildError::ContactTooLong {
+                size_bytes: contact.size_bytes,
+            });
+        }
         add(SCHEMA_NAME, EntryContent::ContactSchema, &|out| {
             out.write_all(SCHEMA.as_bytes())
         })?;
@@ -127,6 +147,7 @@ impl ArchiveBuild {
             next: 0,
             open: false,
             learned: false,
+            manifest_written: false,
         })
     }
 
@@ -222,18 +243,20 @@ impl ArchiveBuild {
         })
     }
 
-    /// Writes the manifest and ends the archive.
+    /// Writes the manifest, and gives its SHA-256: what is to be signed.
     ///
     /// # Errors
     /// [`BuildError`], also when a document is not written yet.
-    pub fn finish(&mut self) -> Result<ArchiveSummary, BuildError> {
+    pub fn finish_manifest(&mut self) -> Result<Sha256, BuildError> {
         let hashes: Option<Vec<Sha256>> = self
             .plan
             .documents
             .iter()
             .map(|document| document.sha256)
             .collect();
-        let Some(hashes) = hashes.filter(|_| self.current().is_none() && !self.open) else {
+        let Some(hashes) =
+            hashes.filter(|_| self.current().is_none() && !self.open && !self.manifest_written)
+        else {
             self.writer.abandon();
             return Err(BuildError::OutOfOrder);
         };
@@ -260,9 +283,36 @@ impl ArchiveBuild {
             missing: &[],
         };
         let modified = DosTime::from_timestamp(self.plan.contact.updated_at);
-        write_rendered(&mut self.writer, MANIFEST_NAME, modified, &|out| {
+        let written = write_rendered(&mut self.writer, MANIFEST_NAME, modified, &|out| {
             write_json(out, &manifest)
         })?;
+        self.manifest_written = true;
+        Ok(written.sha256)
+    }
+
+    /// Adds the signature over the manifest (DER) and ends the archive.
+    ///
+    /// # Errors
+    /// [`BuildError`], also when the manifest is not written yet.
+    pub fn finish(&mut self, signature: &[u8]) -> Result<ArchiveSummary, BuildError> {
+        if !self.manifest_written {
+            self.writer.abandon();
+            return Err(BuildError::OutOfOrder);
+        }
+        if signature.is_empty() || signature.len() > MAX_SIGNATURE_BYTES {
+            self.writer.abandon();
+            return Err(BuildError::WrongSignature {
+                size_bytes: signature.len(),
+            });
+        }
+        let plan = EntryPlan {
+            name: SIGNATURE_NAME,
+            size_bytes: signature.len() as u64,
+            crc32: None,
+            modified: DosTime::from_timestamp(self.plan.contact.updated_at),
+        };
+        self.writer.start_entry(&plan, signature)?;
+        self.writer.finish_entry()?;
         Ok(self.writer.finish()?)
     }
 

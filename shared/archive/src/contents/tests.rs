@@ -13,6 +13,9 @@ use crate::hashes::{ContentHasher, ContentHashes};
 use crate::manifest::{EntryContent, Manifest};
 use crate::zip64::{PATCH_WINDOW_BYTES, TRIAL_BYTES, ZipError};
 
+/// Any bytes: the builder does not judge them.
+const SIGNATURE: &[u8] = &[0x5A; 70];
+
 fn text(value: &str) -> Option<Personal<String>> {
     Some(value.to_owned().into())
 }
@@ -59,7 +62,12 @@ fn contact() -> Contact {
         },
         document_count: 4,
         document_bytes: 0,
+        generation: None,
         last_archive: None,
+        hold: None,
+        anonymised: None,
+        sealed_at: None,
+        restored: None,
         created_at: "2025-01-02T03:04:05Z".parse().unwrap(),
         updated_at: "2026-02-03T04:05:06Z".parse().unwrap(),
     }
@@ -69,6 +77,7 @@ fn document(id: &str, name: &str, kind: DocumentKind, content: &[u8]) -> Documen
     Document {
         tenant_id: TenantId::parse("demo").unwrap(),
         contact_id: ContactId::parse("c0ffee").unwrap(),
+        generation: None,
         id: DocumentId::parse(id).unwrap(),
         state: DocumentState::Stored,
         fields: DocumentFields {
@@ -144,11 +153,13 @@ fn build(documents: Vec<Document>, language: Language) -> (Vec<u8>, Vec<Document
         build.write(rest).unwrap();
         learned.push(build.finish_document().unwrap());
     }
-    let summary = build.finish().unwrap();
+    let manifest = build.finish_manifest().unwrap();
+    let summary = build.finish(SIGNATURE).unwrap();
     while let Some(part) = build.take_part().unwrap() {
         bytes.extend_from_slice(&part);
     }
     assert_eq!(summary.sha256, Sha256::of(&bytes));
+    assert_eq!(manifest, Sha256::of(&entry(&bytes, "manifest.json")));
     (bytes, learned)
 }
 
@@ -182,8 +193,10 @@ fn an_archive_holds_everything_in_its_order() {
             "photo/_.._Chloé _moi_.jpg",
             "documents/Export été.csv",
             "manifest.json",
+            "manifest.sig",
         ]
     );
+    assert_eq!(entry(&archive, "manifest.sig"), SIGNATURE);
     let contents = contents();
     assert_eq!(entry(&archive, "documents/contrat (2).PDF"), contents["d2"]);
     assert_eq!(entry(&archive, "photo/_.._Chloé _moi_.jpg"), contents["d3"]);
@@ -309,7 +322,7 @@ fn contact_json_is_what_its_schema_says() {
     );
 
     for (pointer, wrong) in [
-        ("/format_version", Value::from(2)),
+        ("/format_version", Value::from(1)),
         ("/contact/last_name", Value::Null),
         ("/contact/business/deals", Value::from(-1)),
         ("/contact/created_at", Value::from("yesterday")),
@@ -338,7 +351,7 @@ fn refused(change: impl FnOnce(&mut Document), content: &[u8]) -> BuildError {
         matches!(build.take_part(), Err(BuildError::Zip(ZipError::Poisoned))),
         "nothing comes out"
     );
-    assert!(build.finish().is_err());
+    assert!(build.finish_manifest().is_err());
     error
 }
 
@@ -379,6 +392,29 @@ fn a_first_reading_that_disagrees_ends_the_archive() {
 fn an_archive_without_all_its_documents_is_not_finished() {
     let plan = ArchivePlan::new(contact(), documents(), Language::En).unwrap();
     let mut build = ArchiveBuild::new(plan, 1_000).unwrap();
-    assert!(matches!(build.finish(), Err(BuildError::OutOfOrder)));
+    assert!(matches!(build.finish_manifest(), Err(BuildError::OutOfOrder)));
     assert!(build.take_part().is_err());
+}
+
+fn without_documents() -> ArchiveBuild {
+    let plan = ArchivePlan::new(contact(), Vec::new(), Language::En).unwrap();
+    ArchiveBuild::new(plan, 1_000_000).unwrap()
+}
+
+#[test]
+fn an_archive_ends_with_one_manifest_and_its_signature() {
+    let mut build = without_documents();
+    assert!(matches!(build.finish(SIGNATURE), Err(BuildError::OutOfOrder)));
+    assert!(build.take_part().is_err());
+    let mut build = without_documents();
+    build.finish_manifest().unwrap();
+    assert!(matches!(build.finish_manifest(), Err(BuildError::OutOfOrder)));
+    assert!(build.take_part().is_err());
+    for wrong in [&[][..], &[0; 73]] {
+        let mut build = without_documents();
+        build.finish_manifest().unwrap();
+        let error = build.finish(wrong).unwrap_err();
+        assert!(matches!(error, BuildError::WrongSignature { size_bytes } if size_bytes == wrong.len()));
+        assert!(build.take_part().is_err());
+    }
 }

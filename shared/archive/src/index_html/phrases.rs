@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use oubli_domain::Language;
+use oubli_domain::contact::Field;
 
 pub(super) struct Phrases {
     language: Language,
@@ -10,20 +11,21 @@ pub(super) struct Phrases {
     pub(super) introduction: &'static str,
     pub(super) photo_of: &'static str,
     pub(super) identity: &'static str,
-    pub(super) last_name: &'static str,
-    pub(super) first_name: &'static str,
-    pub(super) job_title: &'static str,
-    pub(super) email: &'static str,
-    pub(super) phone: &'static str,
-    pub(super) mobile: &'static str,
-    pub(super) address: &'static str,
-    pub(super) notes: &'static str,
-    pub(super) custom_fields: &'static str,
-    pub(super) business: &'static str,
+    last_name: &'static str,
+    first_name: &'static str,
+    job_title: &'static str,
+    email: &'static str,
+    phone: &'static str,
+    mobile: &'static str,
+    address: &'static str,
+    notes: &'static str,
+    custom_fields: &'static str,
+    business: &'static str,
     pub(super) opportunities: &'static str,
     pub(super) proposals: &'static str,
     pub(super) deals: &'static str,
-    pub(super) assigned_to: &'static str,
+    assigned_to: &'static str,
+    photo: &'static str,
     pub(super) created_at: &'static str,
     pub(super) updated_at: &'static str,
     pub(super) version: &'static str,
@@ -39,6 +41,7 @@ pub(super) struct Phrases {
     pub(super) contact_file: &'static str,
     pub(super) schema_file: &'static str,
     pub(super) manifest_file: &'static str,
+    pub(super) signature_file: &'static str,
     byte: &'static str,
     decimal: char,
     months: [&'static str; 12],
@@ -64,6 +67,7 @@ const ENGLISH: Phrases = Phrases {
     proposals: "Proposals",
     deals: "Deals",
     assigned_to: "Assigned to",
+    photo: "Photo",
     created_at: "Entered on",
     updated_at: "Last changed on",
     version: "Version",
@@ -79,6 +83,7 @@ const ENGLISH: Phrases = Phrases {
     contact_file: "the same data in a form that other software can read (JSON)",
     schema_file: "the description of that form (JSON Schema)",
     manifest_file: "the list of all files with their SHA-256 fingerprints, to check that nothing was changed",
+    signature_file: "the signature of that list, to check who made it",
     byte: "B",
     decimal: '.',
     months: [
@@ -117,6 +122,7 @@ const FRENCH: Phrases = Phrases {
     proposals: "Propositions",
     deals: "Affaires",
     assigned_to: "Suivi par",
+    photo: "Photo",
     created_at: "Créé le",
     updated_at: "Modifié le",
     version: "Version",
@@ -132,6 +138,7 @@ const FRENCH: Phrases = Phrases {
     contact_file: "les mêmes données dans un format lisible par d’autres logiciels (JSON)",
     schema_file: "la description de ce format (JSON Schema)",
     manifest_file: "la liste de tous les fichiers avec leur empreinte SHA-256, pour vérifier que rien n’a été modifié",
+    signature_file: "la signature de cette liste, pour vérifier qui l’a établie",
     byte: "o",
     decimal: ',',
     months: [
@@ -155,6 +162,24 @@ impl Phrases {
         match language {
             Language::Fr => &FRENCH,
             Language::En => &ENGLISH,
+        }
+    }
+
+    /// What a field is called.
+    pub(super) fn field(&self, field: Field) -> &'static str {
+        match field {
+            Field::LastName => self.last_name,
+            Field::FirstName => self.first_name,
+            Field::JobTitle => self.job_title,
+            Field::Email => self.email,
+            Field::Phone => self.phone,
+            Field::Mobile => self.mobile,
+            Field::Address => self.address,
+            Field::Notes => self.notes,
+            Field::CustomFields => self.custom_fields,
+            Field::AssignedTo => self.assigned_to,
+            Field::Business => self.business,
+            Field::PhotoDocumentId => self.photo,
         }
     }
 

@@ -1,5 +1,8 @@
 use std::io::Cursor;
 
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use oubli_domain::Sha256;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -64,7 +67,7 @@ fn good() -> Vec<u8> {
 
 fn faults(archive: &[u8]) -> Result<Vec<(String, EntryFault)>, VerifyError> {
     let mut faults = Vec::new();
-    let verification = verify(Cursor::new(archive), |entry| {
+    let verification = verify(Cursor::new(archive), &[], |entry| {
         if let Some(fault) = &entry.fault {
             faults.push((entry.name.to_owned(), fault.clone()));
         }
@@ -95,7 +98,7 @@ fn replaced(archive: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 #[test]
 fn a_good_archive_is_intact() {
     let mut seen = Vec::new();
-    let verification = verify(Cursor::new(good()), |entry| seen.push(entry.name.to_owned())).unwrap();
+    let verification = verify(Cursor::new(good()), &[], |entry| seen.push(entry.name.to_owned())).unwrap();
     assert_eq!((verification.entries, verification.faults), (4, 0));
     assert_eq!(
         seen,
@@ -107,6 +110,84 @@ fn a_good_archive_is_intact() {
         ]
     );
     assert_eq!(verification.manifest.contact_version, 3);
+    assert_eq!(verification.origin, Origin::Unsigned);
+}
+
+fn key_pair() -> (EcdsaKeyPair, PublicKey) {
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+    let key = PublicKey::from_der(pair.public_key().as_der().unwrap().as_ref()).unwrap();
+    (pair, key)
+}
+
+fn signed(pair: &EcdsaKeyPair, manifest: &Value) -> Vec<u8> {
+    let manifest = manifest.to_string().into_bytes();
+    let signature = pair.sign(&SystemRandom::new(), &manifest).unwrap();
+    let mut entries = contents();
+    entries.push(("manifest.json".into(), manifest));
+    entries.push(("manifest.sig".into(), signature.as_ref().to_vec()));
+    zip_of(&entries)
+}
+
+#[test]
+fn a_signature_is_checked_when_there_is_a_key() {
+    let ((pair, key), (_, other)) = (key_pair(), key_pair());
+    let archive = signed(&pair, &manifest_of(&contents()));
+    let origin = |archive: &[u8], keys: &[PublicKey]| {
+        verify(Cursor::new(archive), keys, |entry| assert_eq!(entry.fault, None))
+            .map(|verification| verification.origin)
+            .map_err(|error| error.to_string())
+    };
+    let not_authentic =
+        "the archive is not authentic: its signature does not fit the manifest and any of the keys";
+    assert_eq!(origin(&archive, &[]), Ok(Origin::Unchecked));
+    assert_eq!(
+        origin(&archive, std::slice::from_ref(&key)),
+        Ok(Origin::Authentic)
+    );
+    assert_eq!(
+        origin(&archive, &[other.clone(), key.clone()]),
+        Ok(Origin::Authentic)
+    );
+    assert_eq!(origin(&archive, &[other]), Err(not_authentic.into()));
+    assert_eq!(
+        origin(&good(), std::slice::from_ref(&key)),
+        Err("the archive is not signed".into())
+    );
+
+    let mut altered = contents();
+    let manifest = manifest_of(&altered).to_string();
+    let signature = pair.sign(&SystemRandom::new(), manifest.as_bytes()).unwrap();
+    altered.push((
+        "manifest.json".into(),
+        manifest
+            .replace("\"contact_version\":3", "\"contact_version\":4")
+            .into(),
+    ));
+    altered.push(("manifest.sig".into(), signature.as_ref().to_vec()));
+    assert_eq!(origin(&zip_of(&altered), &[]), Ok(Origin::Unchecked));
+    assert_eq!(
+        origin(&zip_of(&altered), std::slice::from_ref(&key)),
+        Err(not_authentic.into())
+    );
+    let last = altered.len() - 1;
+    altered[last].1 = vec![0x30; MAX_SIGNATURE_BYTES + 1];
+    assert_eq!(origin(&zip_of(&altered), &[key]), Err(not_authentic.into()));
+}
+
+#[test]
+fn a_signed_manifest_is_still_held_against_the_contents() {
+    let (pair, key) = key_pair();
+    let mut manifest = manifest_of(&contents());
+    manifest["entries"][1]["size_bytes"] = json!(1);
+    let mut faulty = Vec::new();
+    let archive = signed(&pair, &manifest);
+    let verification = verify(Cursor::new(archive), &[key], |entry| {
+        if entry.fault.is_some() {
+            faulty.push(entry.name.to_owned());
+        }
+    });
+    assert_eq!(verification.unwrap().origin, Origin::Authentic);
+    assert_eq!(faulty, ["documents/a.txt"]);
 }
 
 #[test]
@@ -215,7 +296,7 @@ fn a_manifest_that_is_none_is_refused() {
     assert!(refused(&json!([1])).contains("is not a manifest that can be read"));
     assert!(changed("/format", json!("other")).contains("of another format"));
     assert!(changed("/entries/0/sha256", json!("00")).contains("hexadecimal"));
-    assert!(changed("/format_version", json!(2)).contains("this program reads up to 1"));
+    assert!(changed("/format_version", json!(3)).contains("this program reads up to 2"));
     assert_eq!(
         changed("/entries/1/name", json!("contact.json")),
         "`manifest.json` lists a name twice"

@@ -108,7 +108,7 @@ impl Cloud {
     }
 
     fn target(document: &Document) -> String {
-        keys::document_object(&document.tenant_id, &document.contact_id, &document.id)
+        keys::document_object(&document.shelf(), &document.id)
     }
 
     async fn copy_whole(
@@ -236,7 +236,7 @@ impl Cloud {
 
 /// A `Content-Disposition` (RFC 6266) that offers the document under its own name, in the encoding
 /// of RFC 8187.
-fn disposition(name: &str) -> String {
+pub(super) fn disposition(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len() * 3);
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {

@@ -9,11 +9,12 @@ use oubli_runtime::telemetry;
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
-const NEEDED: [&str; 5] = [
+const NEEDED: [&str; 6] = [
     CloudSettings::CONTACTS_TABLE,
     CloudSettings::REQUESTS_TABLE,
     CloudSettings::DOCUMENTS_BUCKET,
     CloudSettings::ARCHIVES_BUCKET,
+    CloudSettings::ARCHIVE_KEY_ID,
     CloudSettings::NOTIFIER_QUEUE,
 ];
 

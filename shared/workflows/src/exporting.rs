@@ -256,7 +256,10 @@ impl Oubli {
                 learned.push(hashes);
             }
         }
-        let summary = build.finish().map_err(of_build)?;
+        let manifest = build.finish_manifest().map_err(of_build)?;
+        sender.send_ready(&mut build).await?;
+        let signature = self.cloud.sign_manifest(&manifest).await?;
+        let summary = build.finish(&signature).map_err(of_build)?;
         sender.send_ready(&mut build).await?;
         Ok((summary, learned))
     }

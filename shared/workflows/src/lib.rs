@@ -5,6 +5,7 @@
 
 mod access;
 mod actions;
+mod archive_uploads;
 mod clock;
 mod contacts;
 mod documents;
@@ -16,7 +17,9 @@ mod paging;
 mod planning;
 mod preview;
 mod provisioning;
+mod restoring;
 mod settling;
+mod signing;
 mod sweeping;
 
 use std::sync::Arc;
@@ -28,6 +31,7 @@ pub use oubli_mail::{FrontEndUrl, FrontEndUrlError};
 
 pub use access::{GroupDraft, Me, MemberChange};
 pub use actions::ItemDetail;
+pub use archive_uploads::{ArchiveUploadLinks, NewArchiveUpload, UploadPart};
 pub use clock::{Clock, Ids, SystemClock, SystemIds};
 pub use contacts::{ContactCard, ContactListQuery, Expected};
 pub use documents::{NewDocument, Upload};
@@ -37,6 +41,7 @@ pub use oubli_cloud::PastAction;
 pub use paging::PageRequest;
 pub use preview::{Blocked, Preview};
 pub use provisioning::NewTenant;
+pub use signing::ArchiveKey;
 pub use sweeping::Swept;
 
 /// Who asks: read from a verified token, and from nothing else.

@@ -109,7 +109,7 @@ impl<'a> PartSender<'a> {
         self.receipts.sort_by_key(|(number, _)| *number);
         let receipts = self.receipts.drain(..).map(|(_, receipt)| receipt).collect();
         self.cloud.complete_archive(upload, receipts).await?;
-        Ok(upload.object_key.clone())
+        Ok(upload.object_key().to_owned())
     }
 
     /// Gives the archive up: nothing of it appears.

@@ -1,0 +1,436 @@
+//! The restorer: one contact, data and documents, back from its archive.
+//!
+//! Nothing is written before all of the archive was verified. Documents come to a shelf of the attempt's
+//! own, which nobody sees; then the contact moves to it in one transaction. A killed attempt leaves a note by
+//! which its shelf is cleared.
+
+mod documents;
+mod source;
+
+use jiff::{SignedDuration, Timestamp};
+use oubli_archive::saved::{self, Refusal, SavedArchive};
+use oubli_archive::signature::PublicKey;
+use oubli_archive::zip64::MAX_ARCHIVE_BYTES;
+use oubli_cloud::{
+    Purge, ReadyRestore, RestoreOrigin, RestoreOutcome, RestoredFrom, SavedSource, SavedUpload, TakenItem,
+};
+use oubli_domain::action::{Action, ITEM_LEASE, Subject, Verdict};
+use oubli_domain::archive::{Archive, ArchiveState};
+use oubli_domain::contact::{Contact, ContactState, Restored, Shelf};
+use oubli_domain::message::ItemMessage;
+use oubli_domain::restore::{Replaces, Saved, decide};
+use oubli_domain::{ArchiveId, ContactId, Reason, TenantId, UploadId};
+use tracing::Span;
+
+use crate::Oubli;
+use crate::error::WorkflowError;
+use documents::{Returned, write_documents};
+use source::{RangedReader, SourceError};
+
+/// How often a restore begins again when its archive or its contact changes meanwhile.
+const TRIES: usize = 5;
+/// How long after an attempt's lease its shelf is cleared, if the contact did not move to it.
+const SHELF_GRACE: SignedDuration = SignedDuration::from_mins(2);
+
+/// Why a contact was not restored.
+#[derive(Debug)]
+enum RestoreError {
+    /// The item ends so.
+    Ended(Verdict),
+    /// Other bytes came to the archive's place: look again.
+    Moved,
+    /// Not now.
+    Workflow(WorkflowError),
+}
+
+impl<E: Into<WorkflowError>> From<E> for RestoreError {
+    fn from(error: E) -> Self {
+        Self::Workflow(error.into())
+    }
+}
+
+impl From<Refusal> for RestoreError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unavailable(error) => match SourceError::of(error) {
+                Ok(SourceError::Moved) => Self::Moved,
+                Ok(SourceError::Cloud(error)) => Self::Workflow(error.into()),
+                Ok(SourceError::Task(error)) => Self::Workflow(WorkflowError::internal(error)),
+                Err(error) => Self::Workflow(WorkflowError::internal(error)),
+            },
+            refused => {
+                tracing::info!(refusal = %refused, "an archive is refused");
+                failed(refused.reason())
+            }
+        }
+    }
+}
+
+fn failed(reason: Reason) -> RestoreError {
+    RestoreError::Ended(Verdict::Failed(reason))
+}
+
+fn skipped(reason: Reason) -> RestoreError {
+    RestoreError::Ended(Verdict::Skipped(reason))
+}
+
+/// Whence a contact comes back.
+#[derive(Debug)]
+enum Origin {
+    Archive(Archive),
+    Upload(SavedUpload),
+}
+
+/// An archive that was verified from its first byte to its last.
+type Opened = SavedArchive<RangedReader>;
+
+/// The item at work.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    action: &'a Action,
+    chunk: u32,
+    taken: &'a TakenItem,
+}
+
+impl Oubli {
+    /// Restores one contact of an action, if that is still to be done.
+    ///
+    /// # Errors
+    /// [`WorkflowError::Busy`], [`WorkflowError::Internal`]: the message is to come again.
+    pub async fn restore(&self, message: &ItemMessage) -> Result<(), WorkflowError> {
+        let (tenant, chunk) = (&message.tenant_id, message.chunk);
+        let Some((action, taken)) = self.begin_item(message).await? else {
+            return self.forget_used(message).await;
+        };
+        let work = Work {
+            action: &action,
+            chunk,
+            taken: &taken,
+        };
+        let mut contact = None;
+        match self.restore_item(work, &mut contact).await {
+            Ok(()) => {}
+            Err(RestoreError::Ended(verdict)) => {
+                tracing::info!(?verdict, "the contact is not restored");
+                self.cloud
+                    .end_item(&action, chunk, &taken, verdict, contact.as_ref(), self.now())
+                    .await?;
+            }
+            Err(RestoreError::Moved) => return Err(WorkflowError::Busy),
+            Err(RestoreError::Workflow(error)) => return Err(error),
+        }
+        self.settle_chunk(tenant, &action.id, chunk).await
+    }
+
+    /// Deletes an upload from which was restored, should the one who restored have died before that.
+    async fn forget_used(&self, message: &ItemMessage) -> Result<(), WorkflowError> {
+        let upload = UploadId::from(message.item_id.clone());
+        let saved = self
+            .cloud
+            .saved_upload(&message.tenant_id, &upload, self.now())
+            .await?;
+        match saved.filter(|saved| saved.restored.is_some()) {
+            Some(saved) => Ok(self.cloud.delete_saved_upload(&saved).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Restores from the item's archive; from the bytes that it has by then, if others come meanwhile.
+    async fn restore_item(
+        &self,
+        work: Work<'_>,
+        contact: &mut Option<ContactId>,
+    ) -> Result<(), RestoreError> {
+        for _ in 1..TRIES {
+            match self.restore_once(work, contact).await {
+                Err(RestoreError::Moved) => {}
+                ended => return ended,
+            }
+        }
+        self.restore_once(work, contact).await
+    }
+
+    async fn restore_once(
+        &self,
+        work: Work<'_>,
+        contact: &mut Option<ContactId>,
+    ) -> Result<(), RestoreError> {
+        let tenant = &work.action.tenant_id;
+        let (origin, source) = self.origin(work, contact).await?;
+        if source.size_bytes > MAX_ARCHIVE_BYTES {
+            return Err(failed(Reason::ArchiveTooLarge));
+        }
+        let archive = self.open(tenant, source).await?;
+        let id = archive.contact().id.clone();
+        if let Origin::Archive(stored) = &origin
+            && stored.contact_id != id
+        {
+            return Err(failed(Reason::ArchiveDamaged));
+        }
+        *contact = Some(id.clone());
+        let saved = Saved {
+            contact_version: archive.contact().version,
+            manifest_sha256: *archive.manifest_sha256(),
+        };
+        self.decide_restore(work, &id, &saved).await?;
+        let shelf = Shelf {
+            tenant_id: tenant.clone(),
+            contact_id: id,
+            generation: Some(work.taken.attempt_id.clone()),
+        };
+        let note = Purge::of_restore(shelf.clone());
+        let lease = ITEM_LEASE.saturating_add(SHELF_GRACE);
+        let now = self.now();
+        let due = now.saturating_add(lease).unwrap_or(now);
+        self.cloud.note_restoring(&note, due).await?;
+        let restored = self.fill_and_move(work, archive, &origin, saved, &note).await;
+        if !matches!(restored, Ok(true)) {
+            // It may be that the next attempt comes before the janitor.
+            self.purge_now(&note).await;
+        }
+        restored.map(|_| ())
+    }
+
+    /// Where the item's archive is; for what is known of its contact before it is read, see `contact`.
+    async fn origin(
+        &self,
+        work: Work<'_>,
+        contact: &mut Option<ContactId>,
+    ) -> Result<(Origin, SavedSource), RestoreError> {
+        let tenant = &work.action.tenant_id;
+        let item = &work.taken.item.id;
+        match work.action.subject {
+            Subject::Contact => {
+                let id = ContactId::from(item.clone());
+                *contact = Some(id.clone());
+                if self.cloud.is_erased(tenant, &id).await? {
+                    return Err(failed(Reason::ErasedByRequest));
+                }
+                let found = self.cloud.contact(tenant, &id).await?;
+                let found = found.ok_or_else(|| failed(Reason::ContactAbsent))?;
+                match found.may_restore(self.now()) {
+                    Ok(archive) => self.stored_origin(tenant, archive, contact).await,
+                    Err(reason @ Reason::NotAnonymised) => Err(skipped(reason)),
+                    Err(reason) => Err(failed(reason)),
+                }
+            }
+            Subject::Archive => {
+                let archive = ArchiveId::from(item.clone());
+                self.stored_origin(tenant, &archive, contact).await
+            }
+            Subject::Upload => {
+                let upload = UploadId::from(item.clone());
+                self.uploaded_origin(tenant, &upload, contact).await
+            }
+        }
+    }
+
+    async fn stored_origin(
+        &self,
+        tenant: &TenantId,
+        archive: &ArchiveId,
+        contact: &mut Option<ContactId>,
+    ) -> Result<(Origin, SavedSource), RestoreError> {
+        let archive = self.cloud.archive(tenant, archive).await?;
+        let archive = archive.ok_or_else(|| failed(Reason::ArchiveAbsent))?;
+        *contact = Some(archive.contact_id.clone());
+        if archive.state_at(self.now()) != ArchiveState::Ready {
+            return Err(failed(Reason::ArchiveExpired));
+        }
+        let source = self.cloud.stored_source(&archive).await?;
+        let source = source.ok_or_else(|| failed(Reason::ArchiveExpired))?;
+        Ok((Origin::Archive(archive), source))
+    }
+
+    async fn uploaded_origin(
+        &self,
+        tenant: &TenantId,
+        upload: &UploadId,
+        contact: &mut Option<ContactId>,
+    ) -> Result<(Origin, SavedSource), RestoreError> {
+        let missing = || failed(Reason::UploadMissing);
+        let saved = self.cloud.saved_upload(tenant, upload, self.now()).await?;
+        let saved = saved.ok_or_else(missing)?;
+        if let Some(used) = &saved.restored {
+            *contact = Some(used.contact_id.clone());
+            // Its bytes are gone; but what they held may be there, just as it was.
+            let present = self.cloud.contact(tenant, &used.contact_id).await?;
+            let is_there = present.is_some_and(|present| {
+                present.state == ContactState::Active
+                    && present.restored.is_some_and(|restored| {
+                        restored.manifest_sha256 == used.manifest_sha256
+                            && restored.contact_version == present.version
+                    })
+            });
+            return Err(if is_there {
+                skipped(Reason::NotAnonymised)
+            } else {
+                missing()
+            });
+        }
+        if saved.size_bytes > MAX_ARCHIVE_BYTES {
+            return Err(failed(Reason::ArchiveTooLarge));
+        }
+        let source = self.cloud.uploaded_source(&saved).await?;
+        let source = source.ok_or_else(missing)?;
+        Ok((Origin::Upload(saved), source))
+    }
+
+    /// Verifies an archive, all of it.
+    async fn open(&self, tenant: &TenantId, source: SavedSource) -> Result<Opened, RestoreError> {
+        let keys = self.archive_keys().await?;
+        let keys: Vec<PublicKey> = keys.into_iter().map(|key| key.public_key).collect();
+        let (reader, tenant) = (RangedReader::new(self.cloud.clone(), source), tenant.clone());
+        let span = Span::current();
+        let opening =
+            tokio::task::spawn_blocking(move || span.in_scope(|| saved::open(reader, &keys, &tenant)));
+        Ok(opening.await.map_err(WorkflowError::internal)??)
+    }
+
+    /// The contact that a restore replaces, if it may.
+    async fn decide_restore(
+        &self,
+        work: Work<'_>,
+        contact: &ContactId,
+        saved: &Saved,
+    ) -> Result<(Option<Contact>, Replaces), RestoreError> {
+        let tenant = &work.action.tenant_id;
+        let is_erased = self.cloud.is_erased(tenant, contact).await?;
+        let present = self.cloud.contact(tenant, contact).await?;
+        let replaces =
+            decide(present.as_ref(), is_erased, saved, work.action.overwrite).map_err(RestoreError::Ended)?;
+        Ok((present, replaces))
+    }
+
+    /// Writes the documents and moves the contact to them. Answers whether it moved; if not, this attempt
+    /// is over and another has the item.
+    async fn fill_and_move(
+        &self,
+        work: Work<'_>,
+        archive: Opened,
+        origin: &Origin,
+        saved: Saved,
+        note: &Purge,
+    ) -> Result<bool, RestoreError> {
+        let contact = archive.contact().clone();
+        let totals = archive
+            .documents()
+            .iter()
+            .fold((0_u64, 0_u64), |(count, bytes), document| {
+                (count + 1, bytes.saturating_add(document.size_bytes))
+            });
+        if totals.0 > 0 && write_documents(&self.cloud, archive, note, self.now()).await? == Returned::Lost {
+            tracing::warn!("another attempt has taken over; what this one wrote is deleted");
+            return Ok(false);
+        }
+        for _ in 0..TRIES {
+            let (present, replaces) = self.decide_restore(work, &contact.id, &saved).await?;
+            let now = self.now();
+            let restored = Contact {
+                tenant_id: work.action.tenant_id.clone(),
+                id: contact.id.clone(),
+                state: ContactState::Active,
+                version: next_version(replaces, now),
+                fields: contact.fields.clone(),
+                generation: note.shelf.generation.clone(),
+                document_count: totals.0,
+                document_bytes: totals.1,
+                last_archive: None,
+                hold: None,
+                anonymised: None,
+                sealed_at: None,
+                restored: Some(Restored {
+                    action_id: work.action.id.clone(),
+                    manifest_sha256: saved.manifest_sha256,
+                    contact_version: next_version(replaces, now),
+                    at: now,
+                }),
+                created_at: contact.created_at,
+                updated_at: contact.updated_at,
+            };
+            match self
+                .move_contact(work, &restored, present.as_ref(), origin, note)
+                .await?
+            {
+                RestoreOutcome::Restored(left) => {
+                    self.clear_behind(origin, left.as_ref()).await;
+                    return Ok(true);
+                }
+                RestoreOutcome::Moved => {}
+                RestoreOutcome::Erased => return Err(failed(Reason::ErasedByRequest)),
+                RestoreOutcome::ArchiveOver => return Err(failed(Reason::ArchiveExpired)),
+                RestoreOutcome::Lost => {
+                    tracing::warn!("another attempt has taken over; what this one wrote is deleted");
+                    return Ok(false);
+                }
+            }
+        }
+        Err(RestoreError::Workflow(WorkflowError::Busy))
+    }
+
+    async fn move_contact(
+        &self,
+        work: Work<'_>,
+        restored: &Contact,
+        replaced: Option<&Contact>,
+        origin: &Origin,
+        note: &Purge,
+    ) -> Result<RestoreOutcome, WorkflowError> {
+        let now = self.now();
+        let used = restored.restored.as_ref().map(|from| RestoredFrom {
+            contact_id: restored.id.clone(),
+            manifest_sha256: from.manifest_sha256,
+        });
+        let origin = match (origin, &used) {
+            (Origin::Upload(saved), Some(used)) => RestoreOrigin::Upload(&saved.id, used),
+            (Origin::Archive(archive), _) => RestoreOrigin::Archive(archive),
+            (Origin::Upload(_), None) => {
+                return Err(WorkflowError::internal(
+                    "a restored contact does not say from what",
+                ));
+            }
+        };
+        let restore = ReadyRestore {
+            contact: restored,
+            replaced,
+            note,
+            origin,
+        };
+        let work = (work.action, work.chunk, work.taken);
+        Ok(self.cloud.restore_contact(work, &restore, now).await?)
+    }
+
+    /// Deletes what nobody needs any more: the upload, and what an edited contact left behind. The contact
+    /// is back whatever comes of it; the bucket's rule and the janitor finish it.
+    async fn clear_behind(&self, origin: &Origin, left: Option<&Purge>) {
+        if let Origin::Upload(saved) = origin
+            && let Err(error) = self.cloud.delete_saved_upload(saved).await
+        {
+            tracing::warn!(%error, "an upload was not deleted after its contact was restored");
+        }
+        if let Some(left) = left {
+            self.purge_now(left).await;
+        }
+    }
+}
+
+/// The version of a restored contact: higher than any that it had. Of a deleted one nobody knows them any
+/// more; no contact was ever changed as often as milliseconds went by.
+fn next_version(replaces: Replaces, now: Timestamp) -> u64 {
+    match replaces {
+        Replaces::Version(version) => version.saturating_add(1),
+        Replaces::Nothing => u64::try_from(now.as_millisecond()).unwrap_or(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_only_grow() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        assert_eq!(next_version(Replaces::Version(6), now), 7);
+        assert!(next_version(Replaces::Nothing, now) > 1_700_000_000_000);
+    }
+}

@@ -9,7 +9,12 @@ use oubli_local::provision::template::{Resource, Template};
 use crate::root;
 
 /// Types of what the environment names.
-const REACHED: [&str; 3] = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"];
+const REACHED: [&str; 4] = [
+    "AWS::DynamoDB::Table",
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+    "AWS::KMS::Key",
+];
 
 /// Settings that name no resource.
 const PLAIN: [&str; 4] = [

@@ -103,7 +103,10 @@ fn a_queue_hides_a_message_six_times_as_long_as_its_function_may_run() {
             );
         }
     }
-    assert_eq!(read, 3, "bulk-planner, archive-builder and notifier read queues");
+    assert_eq!(
+        read, 5,
+        "bulk-planner, archive-builder, anonymiser, restorer and notifier read queues"
+    );
 }
 
 #[test]
@@ -314,13 +317,54 @@ fn tables_can_be_brought_back_and_outlive_the_stack() {
     }
     let lasting = template
         .of_kind("AWS::DynamoDB::Table")
-        .chain([find(template, "DocumentsBucket")]);
+        .chain([find(template, "DocumentsBucket"), find(template, "ArchiveKey")]);
     for resource in lasting {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
             let found = resource.node.get(policy).and_then(Node::text);
             assert_eq!(found, Some("Retain"), "{}: {policy}", resource.logical_id);
         }
     }
+}
+
+/// DynamoDB refuses an index that projects more ("Projection", Amazon DynamoDB API Reference).
+#[test]
+fn an_index_projects_twenty_attributes_at_most() {
+    let mut read = 0;
+    for table in template().of_kind("AWS::DynamoDB::Table") {
+        for index in table.property(&["GlobalSecondaryIndexes"]).unwrap().items() {
+            let name = index.get("IndexName").and_then(Node::text).unwrap();
+            let attributes = index.at(&["Projection", "NonKeyAttributes"]);
+            let count = attributes.map(texts).unwrap_or_default().len();
+            assert!(count <= 20, "{name}: {count}");
+            read += count;
+        }
+    }
+    assert!((1..=100).contains(&read), "{read} attributes in all indexes");
+}
+
+#[test]
+fn archives_are_signed_by_a_key_that_never_leaves_and_three_functions_may_use() {
+    let template = template();
+    let key = find(template, "ArchiveKey");
+    let property = |name: &str| key.property(&[name]).and_then(Node::text);
+    assert_eq!(property("KeySpec"), Some("ECC_NIST_P256"));
+    assert_eq!(property("KeyUsage"), Some("SIGN_VERIFY"));
+    let mut allowed = BTreeSet::new();
+    for (place, statement) in statements(template) {
+        let actions = statement.get("Action").map(texts).unwrap_or_default();
+        for action in actions.into_iter().filter(|action| action.starts_with("kms:")) {
+            assert_eq!(referred(statement.get("Resource").unwrap()), "ArchiveKey", "{place}");
+            let role = place.split('/').next().unwrap().to_owned();
+            allowed.insert((role, action.to_owned()));
+        }
+    }
+    let expected = [
+        ("ApiRole", "kms:GetPublicKey"),
+        ("ArchiveBuilderRole", "kms:Sign"),
+        ("RestorerRole", "kms:GetPublicKey"),
+    ];
+    let expected = expected.map(|(role, action)| (role.to_owned(), action.to_owned()));
+    assert_eq!(allowed, BTreeSet::from(expected));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use crate::dynamodb::DynamoDbEngine;
 use crate::faults::{FaultPlan, Outcome, Service};
+use crate::kms::KmsEngine;
 use crate::s3::S3Engine;
 use crate::ses::SesEngine;
 use crate::sqs::{ReceiveFault, RequestContext, SqsEngine};
@@ -37,6 +38,7 @@ pub(crate) struct Endpoint {
     pub(crate) s3: S3Engine,
     pub(crate) queues: SqsEngine,
     pub(crate) mails: SesEngine,
+    pub(crate) keys: KmsEngine,
     pub(crate) faults: FaultPlan,
 }
 
@@ -135,6 +137,9 @@ impl Endpoint {
             }
             (Service::Ses, Payload::Whole(body)) => {
                 Ok(self.mails.answer(&parts.method, parts.uri.path(), body).await)
+            }
+            (Service::Kms, Payload::Whole(body)) => {
+                Ok(self.keys.answer(&route.operation, &body, &region(&parts.headers)))
             }
             (Service::DynamoDb | Service::S3, Payload::Whole(body)) => {
                 Ok(self.tables.answer(&route.operation, body).await)

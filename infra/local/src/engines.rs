@@ -1,4 +1,4 @@
-//! The embedded AWS endpoint: the four engines, their state on disk, and the listener in front of them.
+//! The embedded AWS endpoint: the five engines, their state on disk, and the listener in front of them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ use crate::clock::EngineClock;
 use crate::dynamodb::{DynamoDbEngine, DynamoDbError};
 use crate::endpoint::Endpoint;
 use crate::faults::FaultPlan;
+use crate::kms::{KmsEngine, KmsError};
 use crate::s3::{RemovedObject, S3Engine, S3EngineError};
 use crate::ses::{SesEngine, SesError};
 use crate::sqs::{SqsEngine, SqsError};
@@ -30,8 +31,8 @@ const REST_AFTER_REFUSAL: Duration = Duration::from_millis(50);
 /// Where and how to start the engines.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-    /// The folder of the state, made if it is absent. `None`: tables and queues in memory, objects and
-    /// mails in a temporary folder that goes with the engines.
+    /// The folder of the state, made if it is absent. `None`: tables, queues and keys in memory, objects
+    /// and mails in a temporary folder that goes with the engines.
     pub state: Option<PathBuf>,
     /// Where to listen; port 0 takes a free one.
     pub bind: SocketAddr,
@@ -81,6 +82,9 @@ pub enum EngineError {
     /// The mails cannot be used.
     #[error(transparent)]
     Mails(#[from] SesError),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KmsError),
 }
 
 /// What a sweep removed.
@@ -136,15 +140,17 @@ impl Engines {
         })?;
         // The objects first: their store refuses a folder that another process has open.
         let s3 = S3Engine::open(root.join("s3"), clock.clone()).await?;
-        let (tables, queues) = if state.is_some() {
+        let (tables, queues, keys) = if state.is_some() {
             (
                 DynamoDbEngine::open(root, clock.clone())?,
                 SqsEngine::open(&root.join("queues.jsonl"), clock.clone())?,
+                KmsEngine::open(&root.join("keys.json"), clock.clone())?,
             )
         } else {
             (
                 DynamoDbEngine::in_memory(clock.clone())?,
                 SqsEngine::in_memory(clock.clone()),
+                KmsEngine::in_memory(clock.clone()),
             )
         };
         let mails = SesEngine::open(root, clock)?;
@@ -153,6 +159,7 @@ impl Engines {
             s3,
             queues,
             mails,
+            keys,
             faults: FaultPlan::default(),
         });
 

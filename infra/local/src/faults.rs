@@ -21,16 +21,19 @@ pub enum Service {
     Sqs,
     /// Amazon SES v2.
     Ses,
+    /// AWS KMS.
+    Kms,
 }
 
 impl Service {
-    /// The first half of an operation's name: `DynamoDB`, `S3`, `SQS`, `SES`.
+    /// The first half of an operation's name: `DynamoDB`, `S3`, `SQS`, `SES`, `KMS`.
     pub fn name(self) -> &'static str {
         match self {
             Self::DynamoDb => "DynamoDB",
             Self::S3 => "S3",
             Self::Sqs => "SQS",
             Self::Ses => "SES",
+            Self::Kms => "KMS",
         }
     }
 }
@@ -46,7 +49,7 @@ pub struct Call {
     pub operation: String,
     /// The application name that the SDK sent (`app/NAME` in its user agent).
     pub caller: Option<String>,
-    /// What the call is about, without personal data: the table, `bucket/key`, the queue.
+    /// What the call is about, without personal data: the table, `bucket/key`, the queue, the key's id.
     pub label: String,
 }
 

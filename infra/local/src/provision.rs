@@ -1,8 +1,8 @@
 //! Makes at any AWS endpoint what `template.yaml` describes, so that the local runner, the tests and
 //! production cannot drift apart.
 //!
-//! The template stands in the binary. Tables, buckets, queues and the mail identity are made over the
-//! real SDK; what has no meaning outside AWS (roles, alarms, log groups …) is left out by name, with
+//! The template stands in the binary. Tables, buckets, queues, the mail identity and the key are made over
+//! the real SDK; what has no meaning outside AWS (roles, alarms, log groups …) is left out by name, with
 //! its reason, in [`resources`]. A type or a property that is not known here is an error.
 //!
 //! Running it twice is fine: what is there is compared. What AWS can change in place (lifecycle,
@@ -10,7 +10,9 @@
 
 mod buckets;
 mod evaluate;
+mod event_pattern;
 mod functions;
+mod keys;
 mod mail;
 pub mod node;
 mod queues;
@@ -32,6 +34,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::evaluate::{Evaluator, Made};
+pub use self::event_pattern::EventPattern;
 use self::functions::Functions;
 use self::resources::Kind;
 use self::template::{Resource, Template};
@@ -78,6 +81,15 @@ pub struct Schedule {
     pub every: Duration,
 }
 
+/// Events that a function is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRule {
+    /// The function's name, as its folder under `functions/`.
+    pub function: String,
+    /// Which events.
+    pub pattern: EventPattern,
+}
+
 /// What was made, or found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provisioned {
@@ -87,6 +99,8 @@ pub struct Provisioned {
     pub queues: Vec<EventSource>,
     /// What runs by the clock.
     pub schedules: Vec<Schedule>,
+    /// What runs when something happens.
+    pub rules: Vec<EventRule>,
 }
 
 /// Why resources cannot be made.
@@ -135,8 +149,8 @@ pub enum ProvisionError {
     },
 }
 
-/// Makes the tables, buckets, queues and the mail identity of the template at this endpoint, or finds
-/// them there, and says how the functions are set up for them.
+/// Makes the tables, buckets, queues, mail identity and key of the template at this endpoint, or finds them
+/// there, and says how the functions are set up for them.
 ///
 /// # Errors
 /// [`ProvisionError`] when the template says what is not known here, when the endpoint refuses, or when
@@ -174,7 +188,11 @@ pub async fn provision(
             {
                 waiting.push((*resource, *kind));
             } else {
-                let name = format!("{}-{}", parameters.prefix, kind.short_name(&resource.logical_id));
+                let name = match kind {
+                    // A key has no name of its own: a second run finds it by its alias.
+                    Kind::Key => evaluator.alias_of(resource)?,
+                    _ => format!("{}-{}", parameters.prefix, kind.short_name(&resource.logical_id)),
+                };
                 ready.push((*resource, *kind, name, properties));
             }
         }
@@ -214,6 +232,7 @@ struct Endpoint {
     buckets: aws_sdk_s3::Client,
     queues: aws_sdk_sqs::Client,
     mail: aws_sdk_sesv2::Client,
+    keys: aws_sdk_kms::Client,
 }
 
 impl Endpoint {
@@ -234,6 +253,7 @@ impl Endpoint {
             buckets: aws_sdk_s3::Client::from_conf(by_path),
             queues: aws_sdk_sqs::Client::new(&config),
             mail: aws_sdk_sesv2::Client::new(&config),
+            keys: aws_sdk_kms::Client::new(&config),
         }
     }
 
@@ -250,6 +270,8 @@ impl Endpoint {
             Kind::Bucket => Box::pin(buckets::make(&self.buckets, name, typed(resource, properties)?)).await,
             Kind::Queue => queues::make(&self.queues, name, typed(resource, properties)?).await,
             Kind::MailIdentity => mail::make(&self.mail, typed(resource, properties)?).await,
+            Kind::Key => keys::make(&self.keys, name, typed(resource, properties)?).await,
+            Kind::KeyAlias => keys::name(&self.keys, typed(resource, properties)?).await,
             Kind::Function | Kind::Elsewhere => Err(ProvisionError::Resource {
                 resource: resource.logical_id.clone(),
                 detail: "is nothing that an endpoint makes".into(),

@@ -199,6 +199,16 @@ impl S3Engine {
         self.blocking(lifecycle::sweep).await
     }
 
+    /// Whether EventBridge is told what happens in a bucket, as its notification setting says. A bucket that is
+    /// not there tells nothing.
+    ///
+    /// # Errors
+    /// When the setting cannot be read, which is a fault of the engine.
+    pub fn tells_event_bridge(&self, bucket: &str) -> Result<bool, S3EngineError> {
+        settings::tells_event_bridge(&self.store, bucket)
+            .map_err(|error| S3EngineError::Unanswered(error.to_string()))
+    }
+
     /// Every version of every object and every part of every upload, with where its bytes are: for tests.
     ///
     /// # Errors

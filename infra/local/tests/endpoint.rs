@@ -1,5 +1,5 @@
 //! The endpoint over the wire, with the real SDK: queues by the moved clock, state over restarts, faults,
-//! mails.
+//! mails, keys.
 
 #![cfg(test)]
 
@@ -8,6 +8,8 @@ mod support;
 
 #[path = "endpoint/faults.rs"]
 mod faults;
+#[path = "endpoint/keys.rs"]
+mod keys;
 #[path = "endpoint/mails.rs"]
 mod mails;
 #[path = "endpoint/queues.rs"]

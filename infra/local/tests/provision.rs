@@ -54,11 +54,13 @@ async fn the_functions_get_the_names_of_what_was_made() {
 
     let functions: Vec<_> = provisioned.environment.keys().map(String::as_str).collect();
     let expected = [
+        "anonymiser",
         "api",
         "archive-builder",
         "bulk-planner",
         "janitor",
         "notifier",
+        "restorer",
         "tenant-provisioner",
     ];
     assert_eq!(functions, expected);
@@ -94,6 +96,8 @@ async fn the_functions_get_the_names_of_what_was_made() {
     let queues = [
         source("bulk-planner", 1, 10),
         source("archive-builder", 1, 50),
+        source("anonymiser", 1, 20),
+        source("restorer", 1, 20),
         source("notifier", 10, 2),
     ];
     assert_eq!(provisioned.queues, queues);
@@ -102,6 +106,20 @@ async fn the_functions_get_the_names_of_what_was_made() {
         every: Duration::from_secs(60),
     };
     assert_eq!(provisioned.schedules, [schedule]);
+
+    let [rule] = provisioned.rules.as_slice() else {
+        panic!("{:?}", provisioned.rules);
+    };
+    assert_eq!(rule.function, "janitor");
+    let deleted = |bucket: &str| {
+        serde_json::json!({
+            "source": "aws.s3",
+            "detail-type": "Object Deleted",
+            "detail": { "bucket": { "name": bucket }, "object": { "key": "archives/x" } },
+        })
+    };
+    assert!(rule.pattern.fits(&deleted("demo-archives")));
+    assert!(!rule.pattern.fits(&deleted("demo-documents")));
 }
 
 #[tokio::test]
@@ -255,6 +273,43 @@ async fn buckets_have_their_lifecycle_cors_encryption_and_no_public_access() {
 }
 
 #[tokio::test]
+async fn what_happens_to_archives_is_told_to_event_bridge() {
+    let engines = engines().await;
+    provision(&engines.url(), &parameters("demo")).await.unwrap();
+    for (bucket, tells) in [
+        ("demo-archives", true),
+        ("demo-documents", false),
+        ("absent", false),
+    ] {
+        assert_eq!(
+            engines.s3().tells_event_bridge(bucket).unwrap(),
+            tells,
+            "{bucket}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn archives_have_a_key_of_this_stack_that_a_second_run_finds() {
+    let engines = engines().await;
+    let client = aws_sdk_kms::Client::new(&config(&engines));
+    let first = provision(&engines.url(), &parameters("demo")).await.unwrap();
+    let id = &first.environment["archive-builder"]["OUBLI_ARCHIVE_KEY_ID"];
+    for function in ["api", "restorer"] {
+        assert_eq!(&first.environment[function]["OUBLI_ARCHIVE_KEY_ID"], id);
+    }
+    let found = client.describe_key().key_id("alias/demo-archive").send().await;
+    let found = found.unwrap().key_metadata.unwrap();
+    assert_eq!(found.key_id(), id);
+    assert_eq!(found.key_spec().unwrap().as_str(), "ECC_NIST_P256");
+
+    let other = provision(&engines.url(), &parameters("other")).await.unwrap();
+    assert_ne!(&other.environment["archive-builder"]["OUBLI_ARCHIVE_KEY_ID"], id);
+    let again = provision(&engines.url(), &parameters("demo")).await.unwrap();
+    assert_eq!(again, first);
+}
+
+#[tokio::test]
 async fn queues_have_their_visibility_and_redrive() {
     let engines = engines().await;
     let provisioned = provision(&engines.url(), &parameters("demo")).await.unwrap();
@@ -263,6 +318,8 @@ async fn queues_have_their_visibility_and_redrive() {
     let visibility = BTreeMap::from([
         ("bulk-planner", "720"),
         ("archive-builder", "5400"),
+        ("anonymiser", "1800"),
+        ("restorer", "5400"),
         ("notifier", "360"),
     ]);
     for source in &provisioned.queues {

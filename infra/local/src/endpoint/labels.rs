@@ -19,7 +19,7 @@ pub(super) fn of_path(uri: &Uri) -> String {
     uri.path().trim_start_matches('/').to_owned()
 }
 
-/// The tables, or the queue, of a JSON request. Mails have no label: all they name is a person.
+/// The tables, the queue, or the key, of a JSON request. Mails have no label: all they name is a person.
 pub(super) fn of_body(service: Service, body: &[u8]) -> String {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
@@ -30,6 +30,10 @@ pub(super) fn of_body(service: Service, body: &[u8]) -> String {
                 .unwrap_or_default()
         }
         Service::DynamoDb => text(request.get("TableName")).unwrap_or_else(|| tables(&request).join(",")),
+        // Never what is signed.
+        Service::Kms => text(request.get("KeyId"))
+            .or_else(|| text(request.get("AliasName")))
+            .unwrap_or_default(),
         Service::S3 | Service::Ses => String::new(),
     }
 }

@@ -8,6 +8,7 @@ use super::{Answer, text_answer};
 use crate::faults::Service;
 
 const JSON_1_0: &str = "application/x-amz-json-1.0";
+const JSON_1_1: &str = "application/x-amz-json-1.1";
 
 /// A request's service and operation.
 pub(crate) struct Route {
@@ -33,6 +34,12 @@ impl Route {
         if let Some(operation) = target.strip_prefix("AmazonSQS.") {
             return Self {
                 service: Service::Sqs,
+                operation: operation.to_owned(),
+            };
+        }
+        if let Some(operation) = target.strip_prefix("TrentService.") {
+            return Self {
+                service: Service::Kms,
                 operation: operation.to_owned(),
             };
         }
@@ -72,6 +79,7 @@ impl Route {
             Service::S3 => "InternalError",
             Service::Sqs => "InternalFailure",
             Service::Ses => "InternalServiceErrorException",
+            Service::Kms => "KMSInternalException",
         };
         self.error(500, code, "an internal error was injected")
     }
@@ -83,6 +91,7 @@ impl Route {
             Service::S3 => (503, "SlowDown"),
             Service::Sqs => (400, "RequestThrottled"),
             Service::Ses => (429, "TooManyRequestsException"),
+            Service::Kms => (400, "ThrottlingException"),
         };
         self.error(status, code, "throttling was injected")
     }
@@ -104,6 +113,11 @@ impl Route {
                     json!({"__type": kind, "message": message}).to_string(),
                 )
             }
+            Service::Kms => text_answer(
+                status,
+                JSON_1_1,
+                json!({"__type": code, "message": message}).to_string(),
+            ),
             Service::Sqs => {
                 let kind = format!("com.amazonaws.sqs#{code}");
                 let mut answer = text_answer(

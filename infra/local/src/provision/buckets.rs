@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketLocationConstraint,
-    CorsConfiguration, CorsRule, CreateBucketConfiguration, ExpirationStatus, LifecycleExpiration,
-    LifecycleRule, LifecycleRuleFilter, PublicAccessBlockConfiguration, ServerSideEncryption,
-    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+    CorsConfiguration, CorsRule, CreateBucketConfiguration, EventBridgeConfiguration, ExpirationStatus,
+    LifecycleExpiration, LifecycleRule, LifecycleRuleFilter, NotificationConfiguration,
+    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -23,6 +24,8 @@ pub(super) struct BucketProperties {
     bucket_encryption: Encryption,
     lifecycle_configuration: Rules<Lifecycle>,
     cors_configuration: Cors,
+    #[serde(default)]
+    notification_configuration: Notifications,
     /// Every new bucket has this ownership; local ones know no other.
     #[serde(rename = "OwnershipControls")]
     _ownership_controls: IgnoredAny,
@@ -88,6 +91,20 @@ struct Cors {
     cors_rules: Vec<CorsEntry>,
 }
 
+/// Who is told what happens to objects.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct Notifications {
+    #[serde(default)]
+    event_bridge_configuration: EventBridge,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct EventBridge {
+    event_bridge_enabled: bool,
+}
+
 /// A CORS rule, in a form that can be compared.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
@@ -107,6 +124,10 @@ pub(super) async fn make(
 ) -> Result<Made, ProvisionError> {
     create(client, &name).await?;
     let access = &properties.public_access_block_configuration;
+    let tells = properties
+        .notification_configuration
+        .event_bridge_configuration
+        .event_bridge_enabled;
     let encryption = properties.bucket_encryption.server_side_encryption_configuration;
     let algorithms: Vec<_> = encryption
         .into_iter()
@@ -140,6 +161,13 @@ pub(super) async fn make(
             &properties.cors_configuration.cors_rules,
             async || read_cors(client, &name).await,
             async || write_cors(client, &name, &properties.cors_configuration.cors_rules).await,
+        ),
+        settle(
+            &name,
+            "notifications",
+            &tells,
+            async || read_notifications(client, &name).await.map(Some),
+            async || write_notifications(client, &name, tells).await,
         ),
     )?;
     let arn = format!("arn:aws:s3:::{name}");
@@ -348,4 +376,26 @@ async fn write_cors(client: &Client, name: &str, rules: &[CorsEntry]) -> Result<
         .await
         .map(|_| ())
         .map_err(failed("PutBucketCors", name))
+}
+
+/// Whether EventBridge is told.
+async fn read_notifications(client: &Client, name: &str) -> Result<bool, ProvisionError> {
+    let request = client.get_bucket_notification_configuration().bucket(name);
+    let answer = request.send().await;
+    let answer = answer.map_err(failed("GetBucketNotificationConfiguration", name))?;
+    Ok(answer.event_bridge_configuration.is_some())
+}
+
+async fn write_notifications(client: &Client, name: &str, tells: bool) -> Result<(), ProvisionError> {
+    let configuration = NotificationConfiguration::builder()
+        .set_event_bridge_configuration(tells.then(|| EventBridgeConfiguration::builder().build()));
+    let request = client
+        .put_bucket_notification_configuration()
+        .bucket(name)
+        .notification_configuration(configuration.build());
+    request
+        .send()
+        .await
+        .map(|_| ())
+        .map_err(failed("PutBucketNotificationConfiguration", name))
 }

@@ -106,6 +106,26 @@ impl<'t> Evaluator<'t> {
         }
     }
 
+    /// The alias that the template gives a key.
+    pub(super) fn alias_of(&self, key: &Resource) -> Result<String, ProvisionError> {
+        let wrong = || ProvisionError::Resource {
+            resource: key.logical_id.clone(),
+            detail: "has no alias, by which a second run could find it".into(),
+        };
+        let mut aliases = self.template.of_kind("AWS::KMS::Alias");
+        let alias = aliases.find(|alias| {
+            let target = alias.property(&["TargetKeyId"]).and_then(|id| id.tagged("!Ref"));
+            target.and_then(Node::text) == Some(&key.logical_id)
+        });
+        let name = alias
+            .and_then(|alias| alias.property(&["AliasName"]))
+            .ok_or_else(wrong)?;
+        match self.value(name)? {
+            (Value::String(name), _) => Ok(name),
+            _ => Err(wrong()),
+        }
+    }
+
     /// The properties of a resource, and what they refer to that is not made.
     pub(super) fn properties(&self, resource: &Resource) -> Result<(Value, Missing), ProvisionError> {
         match resource.node.get("Properties") {

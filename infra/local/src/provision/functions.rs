@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::evaluate::Evaluator;
 use super::template::Resource;
-use super::{EventSource, ProvisionError, Provisioned, Schedule, typed};
+use super::{EventPattern, EventRule, EventSource, ProvisionError, Provisioned, Schedule, typed};
 
 type Variables = BTreeMap<String, String>;
 
@@ -71,6 +71,8 @@ enum Event {
     #[serde(rename = "SQS")]
     Messages(MessagesEvent),
     Schedule(ScheduleEvent),
+    #[serde(rename = "EventBridgeRule")]
+    Rule(RuleEvent),
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,6 +101,12 @@ struct ScheduleEvent {
     _description: IgnoredAny,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct RuleEvent {
+    pattern: EventPattern,
+}
+
 /// Gathers how the functions are set up.
 pub(super) struct Functions<'e, 't> {
     evaluator: &'e Evaluator<'t>,
@@ -122,6 +130,7 @@ impl<'e, 't> Functions<'e, 't> {
             environment: BTreeMap::new(),
             queues: Vec::new(),
             schedules: Vec::new(),
+            rules: Vec::new(),
         };
         Ok(Self {
             evaluator,
@@ -167,6 +176,10 @@ impl<'e, 't> Functions<'e, 't> {
                         every,
                     });
                 }
+                Event::Rule(event) => self.provisioned.rules.push(EventRule {
+                    function: function.clone(),
+                    pattern: event.pattern,
+                }),
             }
         }
         let mut variables = self.shared.clone();

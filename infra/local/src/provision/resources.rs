@@ -10,6 +10,8 @@ pub(super) enum Kind {
     Bucket,
     Queue,
     MailIdentity,
+    Key,
+    KeyAlias,
     Function,
     /// Nothing: it has a meaning on AWS only.
     Elsewhere,
@@ -66,6 +68,8 @@ impl Kind {
             "AWS::S3::Bucket" => Ok(Self::Bucket),
             "AWS::SQS::Queue" => Ok(Self::Queue),
             "AWS::SES::EmailIdentity" => Ok(Self::MailIdentity),
+            "AWS::KMS::Key" => Ok(Self::Key),
+            "AWS::KMS::Alias" => Ok(Self::KeyAlias),
             "AWS::Serverless::Function" => Ok(Self::Function),
             kind if ELSEWHERE.iter().any(|(known, _)| *known == kind) => Ok(Self::Elsewhere),
             kind => Err(ProvisionError::Resource {
@@ -81,7 +85,7 @@ impl Kind {
             Self::Table => "Table",
             Self::Bucket => "Bucket",
             Self::Queue => "Queue",
-            Self::MailIdentity | Self::Function | Self::Elsewhere => "",
+            Self::MailIdentity | Self::Key | Self::KeyAlias | Self::Function | Self::Elsewhere => "",
         };
         let mut name = String::new();
         for letter in logical_id.strip_suffix(suffix).unwrap_or(logical_id).chars() {

@@ -1,7 +1,8 @@
 //! The folder in which the local runner keeps its state.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
@@ -10,6 +11,8 @@ use super::identity::Identity;
 
 /// The format of the folder. A newer program reads older ones; an older one refuses newer ones.
 const FORMAT: u32 = 1;
+/// What the owner alone may read, for the folder holds a private key.
+const OWNER_ONLY: u32 = 0o600;
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -167,10 +170,10 @@ impl StateFolder {
         }
     }
 
-    /// Writes a file whole, or not at all.
+    /// Writes a file whole, or not at all, for the owner alone.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
         let (path, partial) = (self.path.join(name), self.path.join(format!("{name}.partial")));
-        fs::write(&partial, bytes)
+        write_own(&partial, bytes)
             .and_then(|()| fs::rename(&partial, &path))
             .map_err(|error| self.io(error))
     }
@@ -194,9 +197,31 @@ impl StateFolder {
     }
 }
 
+/// Makes a new file: what a killed process left there would keep the rights that it has.
+fn write_own(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(OWNER_ONLY).open(path)?;
+    file.write_all(bytes)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn the_private_key_is_its_owners_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("state");
+        StateFolder::open(&path).unwrap().identity_key().unwrap();
+        let rights = fs::metadata(path.join("identity.pk8")).unwrap().permissions();
+        assert_eq!(rights.mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn a_folder_is_made_kept_and_reset() {

@@ -1,6 +1,9 @@
 //! The documents that a bucket carries: stored as they were given, in the XML of the S3 API.
 
-use s3s::dto::{BucketVersioningStatus, ServerSideEncryptionConfiguration, VersioningConfiguration};
+use s3s::dto::{
+    BucketVersioningStatus, NotificationConfiguration, ServerSideEncryptionConfiguration,
+    VersioningConfiguration,
+};
 use s3s::xml::{DeError, Deserialize, Deserializer, Serialize, Serializer};
 use s3s::{S3Error, S3Result, s3_error};
 
@@ -24,6 +27,20 @@ pub(super) fn parse_versioning(document: &str) -> Result<Option<Versioning>, DeE
         Some(BucketVersioningStatus::SUSPENDED) => Some(Versioning::Suspended),
         _ => None,
     })
+}
+
+/// Whether a bucket that is there has its events sent to EventBridge.
+pub(super) fn tells_event_bridge(store: &Store, bucket: &str) -> S3Result<bool> {
+    let document = store.look(|index| {
+        let bucket = index.buckets.get(bucket);
+        Ok(bucket.and_then(|bucket| bucket.settings.get(&Setting::Notification).cloned()))
+    })?;
+    let Some(document) = document else {
+        return Ok(false);
+    };
+    let parsed: NotificationConfiguration =
+        parse(&document).map_err(|error| s3_error!(error, InternalError))?;
+    Ok(parsed.event_bridge_configuration.is_some())
 }
 
 fn format<T: Serialize>(value: &T) -> S3Result<String> {

@@ -6,12 +6,15 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use oubli_local::faults::{Call, Fault, Gate, Outcome, When};
 
-use crate::support::{bodies, config, dynamodb, ephemeral, has, put, queue, receive, send, ses, sqs, table};
+use crate::support::{
+    bodies, config, dynamodb, ephemeral, has, kms, put, queue, receive, send, ses, sqs, table,
+};
 
 #[tokio::test]
 async fn errors_and_throttling_have_each_services_shape() {
     let (engines, _) = ephemeral().await;
     let (tables, queues, mails) = (dynamodb(&engines, "tests"), sqs(&engines), ses(&engines));
+    let keys = kms(&engines);
     let s3 = aws_sdk_s3::config::Builder::from(&config(&engines, "tests", RetryConfig::disabled()));
     let s3 = aws_sdk_s3::Client::from_conf(s3.force_path_style(true).build());
     for (outcome, codes) in [
@@ -22,6 +25,7 @@ async fn errors_and_throttling_have_each_services_shape() {
                 "InternalError",
                 "InternalFailure",
                 "InternalServiceErrorException",
+                "KMSInternalException",
             ],
         ),
         (
@@ -31,6 +35,7 @@ async fn errors_and_throttling_have_each_services_shape() {
                 "SlowDown",
                 "RequestThrottled",
                 "TooManyRequestsException",
+                "ThrottlingException",
             ],
         ),
     ] {
@@ -64,9 +69,16 @@ async fn errors_and_throttling_have_each_services_shape() {
                 .unwrap_err()
                 .code()
                 .map(str::to_owned),
+            keys.describe_key()
+                .key_id("x")
+                .send()
+                .await
+                .unwrap_err()
+                .code()
+                .map(str::to_owned),
         ];
         assert_eq!(seen, codes.map(|code| Some(code.to_owned())));
-        assert_eq!(rule.count(), 4);
+        assert_eq!(rule.count(), 5);
     }
     engines.faults().clear();
     tables.list_tables().send().await.unwrap();

@@ -75,6 +75,10 @@ pub(crate) fn ses(engines: &Engines) -> aws_sdk_sesv2::Client {
     aws_sdk_sesv2::Client::new(&config(engines, "tests", RetryConfig::disabled()))
 }
 
+pub(crate) fn kms(engines: &Engines) -> aws_sdk_kms::Client {
+    aws_sdk_kms::Client::new(&config(engines, "tests", RetryConfig::disabled()))
+}
+
 pub(crate) fn dynamodb(engines: &Engines, caller: &str) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::new(&config(engines, caller, RetryConfig::disabled()))
 }

@@ -8,7 +8,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_archive-builder");
 
 #[tokio::test]
 async fn every_batch_is_answered_as_its_name_says() {
-    let fields = ["tenant_id", "action_id", "chunk", "contact_id"];
+    let fields = ["tenant_id", "action_id", "chunk", "item_id"];
     binary::answers_every_batch("archive-builder", BINARY, &fields).await;
 }
 

@@ -9,11 +9,13 @@ use oubli_runtime::telemetry;
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
-const NEEDED: [&str; 5] = [
+const NEEDED: [&str; 7] = [
     CloudSettings::CONTACTS_TABLE,
     CloudSettings::REQUESTS_TABLE,
     CloudSettings::BULK_PLANNER_QUEUE,
     CloudSettings::ARCHIVE_BUILDER_QUEUE,
+    CloudSettings::ANONYMISER_QUEUE,
+    CloudSettings::RESTORER_QUEUE,
     CloudSettings::NOTIFIER_QUEUE,
 ];
 

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 /// What EventBridge calls a schedule's event ("Scheduled events", Amazon EventBridge User Guide).
 const SCHEDULED: &str = "Scheduled Event";
+/// What S3 sends when an object is deleted, by a lifecycle rule too ("EventBridge event message structure",
+/// Amazon S3 User Guide).
+const DELETED: &str = "Object Deleted";
 
 /// Why a run did not happen, or not in full.
 #[derive(Debug, thiserror::Error)]
@@ -17,11 +20,11 @@ pub enum JanitorError {
     #[error("the event is no EventBridge event")]
     Unreadable(#[source] serde_json::Error),
     /// An EventBridge event of another kind: a rule points here that should not.
-    #[error("the event must be a `{SCHEDULED}`, this is a `{0}`")]
-    NotScheduled(String),
-    /// The sweep failed; the next one begins where this one got to.
-    #[error("the sweep failed")]
-    Sweep(#[from] WorkflowError),
+    #[error("the event must be a `{SCHEDULED}` or an `{DELETED}`, this is an `{0}`")]
+    Unknown(String),
+    /// It could not be done; a sweep begins where the one before got to.
+    #[error("the work failed")]
+    Work(#[from] WorkflowError),
 }
 
 /// What Lambda tells the invoker and logs: the error with its causes, not its inner shape.
@@ -34,12 +37,33 @@ impl From<JanitorError> for Diagnostic {
     }
 }
 
-/// Sweeps once, whichever minute the event was meant for: what is due is decided by the clock.
+/// What there is to do.
+#[derive(Debug)]
+enum Task {
+    Sweep,
+    /// An object of the bucket of archives is gone; this is its key.
+    ObjectDeleted(String),
+}
+
+/// Sweeps once, whichever minute the event was meant for: what is due is decided by the clock. Or notes that
+/// an archive is gone, when S3 says so.
 ///
 /// # Errors
-/// [`JanitorError`] when the event is not a schedule's, or the sweep fails.
+/// [`JanitorError`] when the event is neither, or the work fails.
 pub async fn handle(oubli: &Oubli, metrics: &Metrics, event: Value) -> Result<(), JanitorError> {
-    check(event)?;
+    match task(event)? {
+        Task::Sweep => sweep(oubli, metrics).await,
+        Task::ObjectDeleted(key) => {
+            let deleted = oubli.note_object_deleted(&key).await?;
+            let count = u64::from(deleted);
+            tracing::info!(deleted = count, "an object of the archives was deleted");
+            metrics.emit(oubli.now(), &[("ArchivesDeleted", Unit::Count, count)]);
+            Ok(())
+        }
+    }
+}
+
+async fn sweep(oubli: &Oubli, metrics: &Metrics) -> Result<(), JanitorError> {
     let swept = oubli.sweep().await?;
     tracing::info!(
         actions = swept.actions,
@@ -67,12 +91,23 @@ pub async fn handle(oubli: &Oubli, metrics: &Metrics, event: Value) -> Result<()
     Ok(())
 }
 
-fn check(event: Value) -> Result<(), JanitorError> {
+fn task(event: Value) -> Result<Task, JanitorError> {
+    #[derive(serde::Deserialize)]
+    struct Detail {
+        object: Object,
+    }
+    #[derive(serde::Deserialize)]
+    struct Object {
+        key: String,
+    }
     let event: EventBridgeEvent = serde_json::from_value(event).map_err(JanitorError::Unreadable)?;
-    if event.detail_type == SCHEDULED {
-        Ok(())
-    } else {
-        Err(JanitorError::NotScheduled(event.detail_type))
+    match event.detail_type.as_str() {
+        SCHEDULED => Ok(Task::Sweep),
+        DELETED => {
+            let detail: Detail = serde_json::from_value(event.detail).map_err(JanitorError::Unreadable)?;
+            Ok(Task::ObjectDeleted(detail.object.key))
+        }
+        _ => Err(JanitorError::Unknown(event.detail_type)),
     }
 }
 
@@ -80,25 +115,31 @@ fn check(event: Value) -> Result<(), JanitorError> {
 mod tests {
     use super::*;
 
-    fn check_text(text: &str) -> Result<(), JanitorError> {
-        check(serde_json::from_str(text).unwrap())
+    fn task_of(text: &str) -> Result<Task, JanitorError> {
+        task(serde_json::from_str(text).unwrap())
     }
 
     #[test]
-    fn a_schedule_is_taken() {
-        check_text(include_str!("../../../events/janitor/each-minute.json")).unwrap();
+    fn a_schedule_and_a_deleted_object_are_taken() {
+        let scheduled = task_of(include_str!("../../../events/janitor/each-minute.json")).unwrap();
+        assert!(matches!(scheduled, Task::Sweep));
+        let deleted = task_of(include_str!("../../../events/janitor/archive-deleted.json")).unwrap();
+        let Task::ObjectDeleted(key) = deleted else {
+            panic!("{deleted:?}");
+        };
+        assert!(key.starts_with("archives/demo/") && key.ends_with(".zip"));
     }
 
     #[test]
     fn another_event_is_refused_with_its_kind() {
-        let error = check_text(include_str!("../../../events/janitor/bad-not-scheduled.json")).unwrap_err();
+        let error = task_of(include_str!("../../../events/janitor/bad-object-created.json")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the event must be a `Scheduled Event`, this is a `Object Created`"
+            "the event must be a `Scheduled Event` or an `Object Deleted`, this is an `Object Created`"
         );
         for text in ["{}", "null", "[]", r#"{"Records":[]}"#] {
             assert!(
-                matches!(check_text(text), Err(JanitorError::Unreadable(_))),
+                matches!(task_of(text), Err(JanitorError::Unreadable(_))),
                 "{text}"
             );
         }

@@ -9,7 +9,7 @@ use oubli_workflows::Oubli;
 use serde_json::Value;
 use tracing::Instrument;
 
-const NEEDED: [&str; 8] = [
+const NEEDED: [&str; 10] = [
     CloudSettings::CONTACTS_TABLE,
     CloudSettings::REQUESTS_TABLE,
     CloudSettings::DOCUMENTS_BUCKET,
@@ -17,6 +17,8 @@ const NEEDED: [&str; 8] = [
     CloudSettings::UPLOADS_BUCKET,
     CloudSettings::BULK_PLANNER_QUEUE,
     CloudSettings::ARCHIVE_BUILDER_QUEUE,
+    CloudSettings::ANONYMISER_QUEUE,
+    CloudSettings::RESTORER_QUEUE,
     CloudSettings::NOTIFIER_QUEUE,
 ];
 

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use oubli_domain::action::{Action, ActionMail, ActionState, Chunk, Counts, Phase, Selection};
-use oubli_domain::{ActionId, ContactId, TenantId};
+use oubli_domain::{ActionId, ItemId, TenantId};
 
 use crate::connect::Cloud;
 use crate::contacts::CreateOutcome;
@@ -25,8 +25,8 @@ pub type CreateActionOutcome = CreateOutcome;
 /// A page of a selection, ready to be written as a chunk.
 #[derive(Clone, Debug)]
 pub struct PlannedChunk {
-    /// Its contacts; may be empty only at the end of a selection.
-    pub contact_ids: Vec<ContactId>,
+    /// Its items; may be empty only at the end of a selection.
+    pub item_ids: Vec<ItemId>,
     /// Where the selection goes on; `None` at its end.
     pub next: Option<String>,
 }
@@ -184,7 +184,7 @@ impl Cloud {
         now: Timestamp,
     ) -> Result<bool, CloudError> {
         let (tenant, id, chunk_number) = (&action.tenant_id, &action.id, action.chunks_planned);
-        let size = planned.contact_ids.len() as u64;
+        let size = planned.item_ids.len() as u64;
         let added = if size > 0 { 1 } else { 0 };
         let known_total = action.total.max(action.planned + size);
         let plan = Update::of(keys::action(tenant, id))
@@ -229,8 +229,8 @@ impl Cloud {
                 self.requests
                     .put_write(attributes, Some(Condition::Absent("pk")))?,
             );
-            let ids = items::write_value("chunk", &planned.contact_ids)?;
-            let ids = Attributes::from([("contact_ids".to_owned(), ids)]);
+            let ids = items::write_value("chunk", &planned.item_ids)?;
+            let ids = Attributes::from([("item_ids".to_owned(), ids)]);
             let ids = items::with_key(ids, &keys::chunk_ids(tenant, id, chunk_number));
             writes.push(self.requests.put_write(ids, None)?);
         }

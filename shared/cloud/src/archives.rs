@@ -25,8 +25,8 @@ pub enum CompletedExport {
     Recorded,
     /// This attempt does not hold the item any more; its object is nobody's.
     Lost,
-    /// The contact was deleted while its archive was built.
-    ContactAbsent,
+    /// The contact was deleted, or anonymised, while its archive was built.
+    ContactGone,
 }
 
 impl Cloud {
@@ -46,10 +46,16 @@ impl Cloud {
         let key = keys::archive(tenant, &archive.id);
         let mut record = items::with_key(items::write("archive", archive)?, &key);
         record.extend(open_work::attributes(&key, archive.expires_at));
+        // What conditions compare: texts of instants do not sort as instants do.
+        let ends = archive.expires_at.as_millisecond();
+        record.insert("expires_at_ms".to_owned(), number(ends));
         let stamp = ArchiveStamp {
             id: archive.id.clone(),
             contact_version: archive.contact_version,
             expires_at: archive.expires_at,
+            document_count: archive.document_count,
+            document_bytes: archive.document_bytes,
+            downloaded_at: None,
         };
         let past = PastAction {
             action_id: action.id.clone(),
@@ -63,9 +69,11 @@ impl Cloud {
         let past = items::with_key(items::write("past action", &past)?, &past_key);
         let stamp = items::write_value("archive", &stamp)?;
         let contact = keys::contact(tenant, &archive.contact_id);
+        // Nothing is recorded of a contact that was anonymised meanwhile: its archive is the one that allowed it.
+        let active = Condition::Equal("state", text("active"));
         // A newer version may have been archived meanwhile: then the contact remembers that one.
         let newest = Condition::All(vec![
-            Condition::Present("pk"),
+            active.clone(),
             Condition::Any(vec![
                 Condition::Absent("last_archive"),
                 Condition::LessOrEqual("last_archive.contact_version", number(archive.contact_version)),
@@ -74,11 +82,14 @@ impl Cloud {
         let remember = self.contacts.update_write(
             Update::of(contact.clone())
                 .set("last_archive", stamp)
+                .remove("hold")
                 .when(newest),
         )?;
-        let leave = self.contacts.check_write(&contact, Condition::Present("pk"))?;
+        let leave = self.contacts.check_write(&contact, active)?;
+        let contact_id = Some(&archive.contact_id);
         for contact in [remember, leave] {
-            let mut writes = self.end_item_writes(action, chunk, taken, ItemState::Done, None)?;
+            let done = ItemState::Done;
+            let mut writes = self.end_item_writes(action, chunk, taken, done, None, contact_id)?;
             let contact_index = writes.len();
             writes.push(contact);
             writes.push(self.requests.put_write(record.clone(), None)?);
@@ -91,12 +102,12 @@ impl Cloud {
             }
             match outcome.refused(contact_index) {
                 Some(_) if outcome.refused(0).is_some() => return Ok(CompletedExport::Lost),
-                Some(refused) if refused.item.is_none() => return Ok(CompletedExport::ContactAbsent),
+                Some(refused) if refused.item.is_none() => return Ok(CompletedExport::ContactGone),
                 Some(_) => {}
                 None => return Ok(CompletedExport::Lost),
             }
         }
-        Ok(CompletedExport::ContactAbsent)
+        Ok(CompletedExport::ContactGone)
     }
 
     /// Reads the record of an archive, strongly consistent.
@@ -144,10 +155,16 @@ impl Cloud {
     /// # Errors
     /// [`CloudError`].
     pub async fn note_downloaded(&self, archive: &Archive, now: Timestamp) -> Result<(), CloudError> {
-        let update = Update::of(keys::archive(&archive.tenant_id, &archive.id))
+        let (tenant, contact) = (&archive.tenant_id, &archive.contact_id);
+        let update = Update::of(keys::archive(tenant, &archive.id))
             .set_once("downloaded_at", text(now))
             .when(Condition::Present("pk"));
-        self.requests.update(update).await.map(|_| ())
+        self.requests.update(update).await?;
+        // The preview of an anonymisation tells which archives nobody has saved yet.
+        let remember = Update::of(keys::contact(tenant, contact))
+            .set_once("last_archive.downloaded_at", text(now))
+            .when(Condition::Equal("last_archive.id", text(&archive.id)));
+        self.contacts.update(remember).await.map(|_| ())
     }
 
     /// Records that an archive's time is over. Its object is looked for until it is gone.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use oubli_domain::action::{Action, Chunk, ITEM_LEASE, Item, ItemState};
-use oubli_domain::{ActionId, ArchiveId, AttemptId, ContactId, Reason, TenantId};
+use oubli_domain::{ActionId, ArchiveId, AttemptId, ItemId, Reason, TenantId};
 
 use crate::actions::in_phase;
 use crate::connect::Cloud;
@@ -17,8 +17,6 @@ use crate::items;
 use crate::keys;
 use crate::table::{Query, Transacted, Written};
 
-pub use endings::ItemOutcome;
-
 /// How many items one transaction moves: 100 writes at most, less the counters.
 const ITEMS_PER_TRANSACTION: usize = 90;
 
@@ -27,8 +25,6 @@ const ITEMS_PER_TRANSACTION: usize = 90;
 pub struct TakenItem {
     /// The item as it is now.
     pub item: Item,
-    /// The archive to be built for it: the same at every attempt of a run.
-    pub archive_id: ArchiveId,
     /// Who holds it.
     pub attempt_id: AttemptId,
 }
@@ -74,23 +70,24 @@ pub(crate) fn held_by(attempt: &AttemptId) -> Condition {
 }
 
 impl Cloud {
-    /// The contacts of a chunk, in the order of the selection.
+    /// The items of a chunk, in the order of the selection.
     ///
     /// # Errors
     /// [`CloudError`] when DynamoDB fails; as all methods here.
-    pub async fn chunk_contacts(
+    pub async fn chunk_item_ids(
         &self,
         tenant: &TenantId,
         action: &ActionId,
         chunk: u32,
-    ) -> Result<Vec<ContactId>, CloudError> {
+    ) -> Result<Vec<ItemId>, CloudError> {
         #[derive(serde::Deserialize)]
         struct Record {
-            contact_ids: Vec<ContactId>,
+            #[serde(alias = "contact_ids")]
+            item_ids: Vec<ItemId>,
         }
         let found = self.requests.get(&keys::chunk_ids(tenant, action, chunk)).await?;
         let record: Record = items::read("chunk", found.ok_or(CloudError::Corrupt { what: "chunk" })?)?;
-        Ok(record.contact_ids)
+        Ok(record.item_ids)
     }
 
     /// The counters of a chunk, strongly consistent.
@@ -122,8 +119,7 @@ impl Cloud {
             .collect()
     }
 
-    /// The items of a chunk that were ever taken, stopped or put back, by contact. A contact
-    /// without one is queued.
+    /// The items of a chunk that were ever taken, stopped or put back. One without a record is queued.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -132,14 +128,12 @@ impl Cloud {
         tenant: &TenantId,
         action: &ActionId,
         chunk: u32,
-    ) -> Result<BTreeMap<ContactId, Item>, CloudError> {
+    ) -> Result<BTreeMap<ItemId, Item>, CloudError> {
         let query = Query::beginning(keys::chunk_partition(tenant, action, chunk), keys::ITEM_PREFIX);
         let found = self.requests.query_all(query).await?;
-        let items = found
-            .into_iter()
-            .map(|attributes| items::read::<Item>("item", attributes));
+        let items = found.into_iter().map(read_item);
         items
-            .map(|item| item.map(|item| (item.contact_id.clone(), item)))
+            .map(|item| item.map(|item| (item.id.clone(), item)))
             .collect()
     }
 
@@ -152,15 +146,10 @@ impl Cloud {
         tenant: &TenantId,
         action: &ActionId,
         chunk: u32,
-        contact: &ContactId,
+        item: &ItemId,
     ) -> Result<Option<Item>, CloudError> {
-        let found = self
-            .requests
-            .get(&keys::item(tenant, action, chunk, contact))
-            .await?;
-        found
-            .map(|attributes| items::read("item", attributes))
-            .transpose()
+        let key = keys::item(tenant, action, chunk, item);
+        self.requests.get(&key).await?.map(read_item).transpose()
     }
 
     /// Takes an item with a lease: one that is queued, or whose holder's lease is over.
@@ -171,34 +160,41 @@ impl Cloud {
         &self,
         action: &Action,
         chunk: u32,
-        contact: &ContactId,
+        item: &ItemId,
         attempt: &AttemptId,
-        archive: &ArchiveId,
+        archive: Option<&ArchiveId>,
         now: Timestamp,
     ) -> Result<TakeOutcome, CloudError> {
         let lease_until = now.saturating_add(ITEM_LEASE).unwrap_or(now);
-        let take = Update::of(keys::item(&action.tenant_id, &action.id, chunk, contact))
-            .set("contact_id", text(contact))
+        let queued = Item::queued(action.subject, item.clone());
+        let mut take = Update::of(keys::item(&action.tenant_id, &action.id, chunk, item))
+            .set("id", text(item))
             .set("state", text("running"))
             .set("attempt_id", text(attempt))
             .set("lease_until", text(lease_until))
             .set("lease_until_ms", number(lease_until.as_millisecond()))
-            .set_once("archive_id", text(archive))
             .set_once("run", number(action.run))
-            .increment("attempts")
-            .when(Condition::Any(vec![
-                Condition::Absent("pk"),
-                Condition::Equal("state", text("queued")),
-                Condition::All(vec![
-                    Condition::Equal("state", text("running")),
-                    Condition::LessOrEqual("lease_until_ms", number(now.as_millisecond())),
-                ]),
-            ]));
+            .increment("attempts");
+        if let Some(contact) = &queued.contact_id {
+            take = take.set("contact_id", text(contact));
+        }
+        // The archive to be built is the same at every attempt of a run.
+        if let Some(archive) = archive.or(queued.archive_id.as_ref()) {
+            take = take.set_once("archive_id", text(archive));
+        }
+        let take = take.when(Condition::Any(vec![
+            Condition::Absent("pk"),
+            Condition::Equal("state", text("queued")),
+            Condition::All(vec![
+                Condition::Equal("state", text("running")),
+                Condition::LessOrEqual("lease_until_ms", number(now.as_millisecond())),
+            ]),
+        ]));
         let attributes = match self.requests.update(take).await? {
             Written::Yes(attributes) => attributes,
             Written::No(found) => found.ok_or(CloudError::Corrupt { what: "item" })?,
         };
-        let item: Item = items::read("item", attributes)?;
+        let item = read_item(attributes)?;
         if item.state.has_ended() {
             return Ok(TakeOutcome::Ended(item));
         }
@@ -207,13 +203,8 @@ impl Cloud {
         if item.attempt_id.as_ref() != Some(attempt) {
             return Ok(TakeOutcome::Busy);
         }
-        let archive_id = item
-            .archive_id
-            .clone()
-            .ok_or(CloudError::Corrupt { what: "item" })?;
         Ok(TakeOutcome::Taken(TakenItem {
             item,
-            archive_id,
             attempt_id: attempt.clone(),
         }))
     }
@@ -300,7 +291,7 @@ impl Cloud {
         for items in items.chunks(ITEMS_PER_TRANSACTION) {
             let mut writes = Vec::with_capacity(items.len() + 2);
             for item in items {
-                let requeue = Update::of(keys::item(tenant, id, chunk, &item.contact_id))
+                let requeue = Update::of(keys::item(tenant, id, chunk, &item.id))
                     .set("state", text("queued"))
                     .set("run", number(action.run))
                     .set("attempts", number(0))
@@ -337,28 +328,28 @@ impl Cloud {
         &self,
         action: &Action,
         chunk: u32,
-        contacts: &[ContactId],
+        items: &[ItemId],
     ) -> Result<bool, CloudError> {
         let (tenant, id) = (&action.tenant_id, &action.id);
         let mut all = true;
-        for contacts in contacts.chunks(ITEMS_PER_TRANSACTION) {
-            let mut writes = Vec::with_capacity(contacts.len() + 1);
-            for contact in contacts {
+        for items in items.chunks(ITEMS_PER_TRANSACTION) {
+            let mut writes = Vec::with_capacity(items.len() + 1);
+            for item_id in items {
                 let item = Item {
                     state: ItemState::Stopped,
                     reason: Some(Reason::ActionStopped),
                     run: action.run,
-                    ..Item::queued(contact.clone())
+                    ..Item::queued(action.subject, item_id.clone())
                 };
-                let key = keys::item(tenant, id, chunk, contact);
+                let key = keys::item(tenant, id, chunk, item_id);
                 let not_begun = Condition::Any(vec![
                     Condition::Absent("pk"),
                     Condition::Equal("state", text("queued")),
                 ]);
-                let attributes = items::with_key(items::write("item", &item)?, &key);
+                let attributes = crate::items::with_key(crate::items::write("item", &item)?, &key);
                 writes.push(self.requests.put_write(attributes, Some(not_begun))?);
             }
-            let stopped = i64::try_from(contacts.len()).unwrap_or(i64::MAX);
+            let stopped = i64::try_from(items.len()).unwrap_or(i64::MAX);
             let count = Update::of(keys::chunk(tenant, id, chunk)).add("counts.stopped", stopped);
             writes.push(self.requests.update_write(count)?);
             all &= matches!(self.requests.transact(writes).await?, Transacted::Yes);
@@ -392,6 +383,18 @@ impl Cloud {
             .when(Condition::Equal("folded", AttributeValue::Bool(false)));
         self.requests.update(update).await.map(|_| ())
     }
+}
+
+/// Reads an item. One that was written before items had ids of their own has it in its key.
+pub(crate) fn read_item(mut attributes: Attributes) -> Result<Item, CloudError> {
+    let key = items::key_of(&attributes);
+    if let Some(id) = key
+        .as_ref()
+        .and_then(|key| key.sk.strip_prefix(keys::ITEM_PREFIX))
+    {
+        attributes.insert("id".to_owned(), text(id));
+    }
+    items::read("item", attributes)
 }
 
 fn counters(chunk: &Chunk) -> [(&'static str, i64); 4] {

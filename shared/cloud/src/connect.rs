@@ -10,6 +10,7 @@ use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation}
 use crate::mailer::Mailer;
 use crate::objects::Objects;
 use crate::queues::Queues;
+use crate::signing::Signer;
 use crate::table::Table;
 
 /// A setting that is needed and not there.
@@ -38,13 +39,19 @@ impl CloudSettings {
     pub const BULK_PLANNER_QUEUE: &str = "OUBLI_BULK_PLANNER_QUEUE_URL";
     /// The queue of `archive-builder`.
     pub const ARCHIVE_BUILDER_QUEUE: &str = "OUBLI_ARCHIVE_BUILDER_QUEUE_URL";
+    /// The queue of `anonymiser`.
+    pub const ANONYMISER_QUEUE: &str = "OUBLI_ANONYMISER_QUEUE_URL";
+    /// The queue of `restorer`.
+    pub const RESTORER_QUEUE: &str = "OUBLI_RESTORER_QUEUE_URL";
     /// The queue of `notifier`.
     pub const NOTIFIER_QUEUE: &str = "OUBLI_NOTIFIER_QUEUE_URL";
+    /// The KMS key that signs archives.
+    pub const ARCHIVE_KEY_ID: &str = "OUBLI_ARCHIVE_KEY_ID";
     /// The verified sender of mails.
     pub const MAIL_FROM: &str = "OUBLI_MAIL_FROM";
 
     /// Every setting there is.
-    pub const ALL: [&'static str; 9] = [
+    pub const ALL: [&'static str; 12] = [
         Self::CONTACTS_TABLE,
         Self::REQUESTS_TABLE,
         Self::DOCUMENTS_BUCKET,
@@ -52,7 +59,10 @@ impl CloudSettings {
         Self::UPLOADS_BUCKET,
         Self::BULK_PLANNER_QUEUE,
         Self::ARCHIVE_BUILDER_QUEUE,
+        Self::ANONYMISER_QUEUE,
+        Self::RESTORER_QUEUE,
         Self::NOTIFIER_QUEUE,
+        Self::ARCHIVE_KEY_ID,
         Self::MAIL_FROM,
     ];
 
@@ -96,6 +106,7 @@ pub struct Cloud {
     pub(crate) requests: Table,
     pub(crate) objects: Objects,
     pub(crate) queues: Queues,
+    pub(crate) signer: Signer,
     pub(crate) mailer: Mailer,
 }
 
@@ -141,8 +152,14 @@ impl Cloud {
                 client: aws_sdk_sqs::Client::new(&config),
                 bulk_planner: settings.get(CloudSettings::BULK_PLANNER_QUEUE),
                 archive_builder: settings.get(CloudSettings::ARCHIVE_BUILDER_QUEUE),
+                anonymiser: settings.get(CloudSettings::ANONYMISER_QUEUE),
+                restorer: settings.get(CloudSettings::RESTORER_QUEUE),
                 notifier: settings.get(CloudSettings::NOTIFIER_QUEUE),
             },
+            signer: Signer::new(
+                aws_sdk_kms::Client::new(&config),
+                settings.get(CloudSettings::ARCHIVE_KEY_ID),
+            ),
             mailer: Mailer {
                 client: aws_sdk_sesv2::Client::new(&config),
                 from: settings.get(CloudSettings::MAIL_FROM),

@@ -1,12 +1,13 @@
 //! Documents of a contact: announced, verified and stored, deleted.
 
 use jiff::{SignedDuration, Timestamp};
+use oubli_domain::contact::Shelf;
 use oubli_domain::document::{Document, DocumentFields, DocumentKind, DocumentState};
-use oubli_domain::{ContactId, Crc32, DocumentId, Sha256, TenantId};
+use oubli_domain::{AttemptId, ContactId, Crc32, DocumentId, Sha256, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::connect::Cloud;
-use crate::contacts::CreateOutcome;
+use crate::contacts::{CreateOutcome, on_generation};
 use crate::error::CloudError;
 use crate::expression::{Attributes, Condition, Update, number, text};
 use crate::idempotency::IdempotencyClaim;
@@ -25,6 +26,8 @@ struct DocumentRecord {
     tenant_id: TenantId,
     contact_id: ContactId,
     document_id: DocumentId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generation: Option<AttemptId>,
     state: DocumentState,
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,6 +52,7 @@ fn read_document(attributes: Attributes) -> Result<Document, CloudError> {
         tenant_id: record.tenant_id,
         contact_id: record.contact_id,
         id: record.document_id,
+        generation: record.generation,
         state: record.state,
         fields,
         created_at: record.created_at,
@@ -56,8 +60,35 @@ fn read_document(attributes: Attributes) -> Result<Document, CloudError> {
     })
 }
 
+/// Writes a document as the item that it is, its key among the attributes.
+pub(crate) fn write_document(document: &Document) -> Result<Attributes, CloudError> {
+    let record = DocumentRecord {
+        tenant_id: document.tenant_id.clone(),
+        contact_id: document.contact_id.clone(),
+        document_id: document.id.clone(),
+        generation: document.generation.clone(),
+        state: document.state,
+        created_at: document.created_at,
+        stored_at: document.stored_at,
+    };
+    let mut attributes = items::write("document", &document.fields)?;
+    attributes.extend(items::write("document", &record)?);
+    Ok(items::with_key(attributes, &key(document)))
+}
+
 fn key(document: &Document) -> keys::Key {
-    keys::document(&document.tenant_id, &document.contact_id, &document.id)
+    keys::document(&document.shelf(), &document.id)
+}
+
+/// That an active contact still stands on the shelf that was read: what belongs to an earlier one must not
+/// come to the contact.
+fn on_shelf(shelf: &Shelf) -> Condition {
+    let same = on_generation(shelf.generation.as_ref());
+    Condition::All(vec![Condition::Equal("state", text("active")), same])
+}
+
+fn beginning(shelf: &Shelf) -> Query {
+    Query::beginning(keys::shelf_partition(shelf), &keys::document_prefix(shelf))
 }
 
 impl Cloud {
@@ -70,16 +101,7 @@ impl Cloud {
         document: &Document,
         claim: Option<&IdempotencyClaim>,
     ) -> Result<CreateOutcome, CloudError> {
-        let record = DocumentRecord {
-            tenant_id: document.tenant_id.clone(),
-            contact_id: document.contact_id.clone(),
-            document_id: document.id.clone(),
-            state: document.state,
-            created_at: document.created_at,
-            stored_at: document.stored_at,
-        };
-        let mut attributes = items::write("document", &document.fields)?;
-        attributes.extend(items::write("document", &record)?);
+        let mut attributes = write_document(document)?;
         let ends = document
             .created_at
             .saturating_add(AWAITING_LIFE)
@@ -87,15 +109,13 @@ impl Cloud {
         // Later than the janitor, who also deletes what is in S3.
         let broom = ends.saturating_add(AWAITING_LIFE).unwrap_or(ends);
         attributes.insert("ttl".into(), number(broom.as_second()));
-        let attributes = items::with_key(attributes, &key(document));
         let contact = keys::contact(&document.tenant_id, &document.contact_id);
         // Whatever of it is in S3 by then goes too, if its bytes were never verified.
-        let note = Purge::of_awaiting(&document.tenant_id, &document.contact_id, &document.id);
+        let note = Purge::of_awaiting(document.shelf(), &document.id);
         let mut writes = vec![
             self.contacts
                 .put_write(attributes, Some(Condition::Absent("pk")))?,
-            self.contacts
-                .check_write(&contact, Condition::Equal("state", text("active")))?,
+            self.contacts.check_write(&contact, on_shelf(&document.shelf()))?,
             self.purge_write(&note, ends)?,
         ];
         if let Some(claim) = claim {
@@ -111,14 +131,10 @@ impl Cloud {
     /// [`CloudError`].
     pub async fn document(
         &self,
-        tenant: &TenantId,
-        contact: &ContactId,
+        shelf: &Shelf,
         document: &DocumentId,
     ) -> Result<Option<Document>, CloudError> {
-        let found = self
-            .contacts
-            .get(&keys::document(tenant, contact, document))
-            .await?;
+        let found = self.contacts.get(&keys::document(shelf, document)).await?;
         found.map(read_document).transpose()
     }
 
@@ -128,13 +144,12 @@ impl Cloud {
     /// [`CloudError`].
     pub async fn documents(
         &self,
-        tenant: &TenantId,
-        contact: &ContactId,
+        shelf: &Shelf,
         after: Option<&DocumentId>,
         limit: u32,
     ) -> Result<ListPage<Document>, CloudError> {
-        let mut query = Query::beginning(keys::contact_partition(tenant, contact), keys::DOCUMENT_PREFIX);
-        query.after = after.map(|document| Table::key_attributes(&keys::document(tenant, contact, document)));
+        let mut query = beginning(shelf);
+        query.after = after.map(|document| Table::key_attributes(&keys::document(shelf, document)));
         let (found, more) = self.contacts.query_filled(query, limit).await?;
         let documents: Result<Vec<_>, _> = found.into_iter().map(read_document).collect();
         let documents = documents?;
@@ -152,21 +167,16 @@ impl Cloud {
     ///
     /// # Errors
     /// [`CloudError`].
-    pub async fn count_documents(&self, tenant: &TenantId, contact: &ContactId) -> Result<u64, CloudError> {
-        let query = Query::beginning(keys::contact_partition(tenant, contact), keys::DOCUMENT_PREFIX);
-        self.contacts.count(query).await
+    pub async fn count_documents(&self, shelf: &Shelf) -> Result<u64, CloudError> {
+        self.contacts.count(beginning(shelf)).await
     }
 
     /// All stored documents of a contact, strongly consistent, in the order of their ids.
     ///
     /// # Errors
     /// [`CloudError`].
-    pub async fn stored_documents(
-        &self,
-        tenant: &TenantId,
-        contact: &ContactId,
-    ) -> Result<Vec<Document>, CloudError> {
-        let mut query = Query::beginning(keys::contact_partition(tenant, contact), keys::DOCUMENT_PREFIX);
+    pub async fn stored_documents(&self, shelf: &Shelf) -> Result<Vec<Document>, CloudError> {
+        let mut query = beginning(shelf);
         let mut stored = Vec::new();
         loop {
             // Page by page: as attributes, all that a contact may have would not fit into memory.
@@ -236,11 +246,11 @@ impl Cloud {
                 i64::try_from(document.fields.size_bytes).unwrap_or(i64::MAX),
             )
             .set("updated_at", text(now))
-            .when(Condition::Equal("state", text("active")));
+            .when(on_shelf(&document.shelf()));
         if document.fields.kind == DocumentKind::Photo {
             contact = contact.set("photo_document_id", text(&document.id));
         }
-        let note = Purge::of_awaiting(&document.tenant_id, &document.contact_id, &document.id);
+        let note = Purge::of_awaiting(document.shelf(), &document.id);
         let writes = vec![
             self.contacts.update_write(stored)?,
             self.contacts.update_write(contact)?,
@@ -261,13 +271,12 @@ impl Cloud {
     /// [`CloudError`].
     pub async fn keep_hashes(
         &self,
-        tenant: &TenantId,
-        contact: &ContactId,
+        shelf: &Shelf,
         document: &DocumentId,
         sha256: &Sha256,
         crc32: Crc32,
     ) -> Result<(), CloudError> {
-        let update = Update::of(keys::document(tenant, contact, document))
+        let update = Update::of(keys::document(shelf, document))
             .set("sha256", text(sha256))
             .set("crc32", text(crc32))
             .when(Condition::Equal("state", text("stored")));
@@ -288,7 +297,7 @@ impl Cloud {
         is_photo: bool,
         now: Timestamp,
     ) -> Result<(DocumentOutcome, Purge), CloudError> {
-        let purge = Purge::of_document(&document.tenant_id, &document.contact_id, &document.id);
+        let purge = Purge::of_document(document.shelf(), &document.id);
         let state = match document.state {
             DocumentState::AwaitingUpload => "awaiting_upload",
             DocumentState::Stored => "stored",
@@ -311,12 +320,13 @@ impl Cloud {
             let photo = text(&document.id);
             // Which document is the photo may have changed since it was read: then decide again.
             contact = if is_photo {
-                contact
-                    .remove("photo_document_id")
-                    .when(Condition::Equal("photo_document_id", photo))
+                contact.remove("photo_document_id").when(Condition::All(vec![
+                    on_shelf(&document.shelf()),
+                    Condition::Equal("photo_document_id", photo),
+                ]))
             } else {
                 contact.when(Condition::All(vec![
-                    Condition::Equal("state", text("active")),
+                    on_shelf(&document.shelf()),
                     Condition::Any(vec![
                         Condition::Absent("photo_document_id"),
                         Condition::NotEqual("photo_document_id", photo),

@@ -30,6 +30,7 @@ pub(crate) enum Condition {
     NotEqual(&'static str, AttributeValue),
     Less(&'static str, AttributeValue),
     LessOrEqual(&'static str, AttributeValue),
+    Greater(&'static str, AttributeValue),
     BeginsWith(&'static str, AttributeValue),
     All(Vec<Condition>),
     Any(Vec<Condition>),
@@ -68,6 +69,7 @@ impl Placeholders {
             Condition::NotEqual(path, value) => self.compare(path, "<>", value),
             Condition::Less(path, value) => self.compare(path, "<", value),
             Condition::LessOrEqual(path, value) => self.compare(path, "<=", value),
+            Condition::Greater(path, value) => self.compare(path, ">", value),
             Condition::BeginsWith(path, value) => {
                 let (path, value) = (self.path(path), self.value(value));
                 format!("begins_with({path}, {value})")

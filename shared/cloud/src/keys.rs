@@ -3,8 +3,11 @@
 //! A tenant is a key prefix. Identifiers cannot hold `#`, so no identifier can leave its place.
 
 use jiff::Timestamp;
+use oubli_domain::contact::{Alias, Shelf};
 use oubli_domain::search::NAME_SEPARATOR;
-use oubli_domain::{ActionId, ArchiveId, ContactId, DocumentId, GroupId, MailId, MemberId, Sha256, TenantId};
+use oubli_domain::{
+    ActionId, ArchiveId, ContactId, DocumentId, GroupId, ItemId, MailId, MemberId, Sha256, TenantId, UploadId,
+};
 
 /// The primary key of an item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +32,6 @@ pub(crate) fn tenant(tenant: &TenantId) -> Key {
 
 pub(crate) const MEMBER_PREFIX: &str = "MEMBER#";
 pub(crate) const GROUP_PREFIX: &str = "GROUP#";
-pub(crate) const DOCUMENT_PREFIX: &str = "DOC#";
 pub(crate) const PAST_ACTION_PREFIX: &str = "ACTION#";
 pub(crate) const CHUNK_PREFIX: &str = "CHUNK#";
 pub(crate) const ITEM_PREFIX: &str = "ITEM#";
@@ -55,11 +57,31 @@ pub(crate) fn ids_of_contact(key: &Key) -> Option<(&str, &str)> {
     key.pk.strip_prefix("T#")?.split_once("#C#")
 }
 
-pub(crate) fn document(tenant: &TenantId, contact: &ContactId, document: &DocumentId) -> Key {
-    Key::new(
-        contact_partition(tenant, contact),
-        format!("{DOCUMENT_PREFIX}{document}"),
-    )
+/// What the sort keys of a shelf's documents begin with.
+pub(crate) fn document_prefix(shelf: &Shelf) -> String {
+    match &shelf.generation {
+        None => "DOC#".to_owned(),
+        Some(generation) => format!("GEN#{generation}#DOC#"),
+    }
+}
+
+pub(crate) fn shelf_partition(shelf: &Shelf) -> String {
+    contact_partition(&shelf.tenant_id, &shelf.contact_id)
+}
+
+pub(crate) fn document(shelf: &Shelf, document: &DocumentId) -> Key {
+    let prefix = document_prefix(shelf);
+    Key::new(shelf_partition(shelf), format!("{prefix}{document}"))
+}
+
+/// That a contact was erased at the person's request. It outlives the contact.
+pub(crate) fn erased(tenant: &TenantId, contact: &ContactId) -> Key {
+    Key::new(contact_partition(tenant, contact), "ERASED")
+}
+
+/// That the number in an anonymised contact's name is taken.
+pub(crate) fn alias(tenant: &TenantId, alias: &Alias) -> Key {
+    Key::new(format!("T#{tenant}#X#{alias}"), "ALIAS")
 }
 
 pub(crate) fn past_action(tenant: &TenantId, contact: &ContactId, action: &ActionId) -> Key {
@@ -100,15 +122,19 @@ pub(crate) fn chunk_ids(tenant: &TenantId, action: &ActionId, chunk: u32) -> Key
     Key::new(chunk_partition(tenant, action, chunk), "IDS")
 }
 
-pub(crate) fn item(tenant: &TenantId, action: &ActionId, chunk: u32, contact: &ContactId) -> Key {
+pub(crate) fn item(tenant: &TenantId, action: &ActionId, chunk: u32, item: &ItemId) -> Key {
     Key::new(
         chunk_partition(tenant, action, chunk),
-        format!("{ITEM_PREFIX}{contact}"),
+        format!("{ITEM_PREFIX}{item}"),
     )
 }
 
 pub(crate) fn archive(tenant: &TenantId, archive: &ArchiveId) -> Key {
     Key::new(format!("T#{tenant}#R#{archive}"), "ARCHIVE")
+}
+
+pub(crate) fn upload(tenant: &TenantId, upload: &UploadId) -> Key {
+    Key::new(format!("T#{tenant}#U#{upload}"), "UPLOAD")
 }
 
 pub(crate) fn purge(tenant: &TenantId, what: &str) -> Key {
@@ -155,14 +181,31 @@ pub(crate) fn upload_object(tenant: &TenantId, document: &DocumentId) -> String 
     format!("uploads/{tenant}/{document}")
 }
 
-/// Where all documents of a contact are, in the bucket of documents.
-pub(crate) fn document_objects(tenant: &TenantId, contact: &ContactId) -> String {
-    format!("documents/{tenant}/{contact}/")
+/// The object of a saved archive that a member uploads, in the bucket of uploads.
+pub(crate) fn saved_archive_object(tenant: &TenantId, upload: &UploadId) -> String {
+    format!("uploads/{tenant}/archives/{upload}")
+}
+
+/// Where the documents of a shelf are, in the bucket of documents. What stands deeper, behind one more `/`,
+/// belongs to other shelves of the contact.
+pub(crate) fn document_objects(shelf: &Shelf) -> String {
+    let (tenant, contact) = (&shelf.tenant_id, &shelf.contact_id);
+    match &shelf.generation {
+        None => format!("documents/{tenant}/{contact}/"),
+        Some(generation) => format!("documents/{tenant}/{contact}/{generation}/"),
+    }
 }
 
 /// The object of a stored document, in the bucket of documents.
-pub(crate) fn document_object(tenant: &TenantId, contact: &ContactId, document: &DocumentId) -> String {
-    format!("documents/{tenant}/{contact}/{document}")
+pub(crate) fn document_object(shelf: &Shelf, document: &DocumentId) -> String {
+    format!("{}{document}", document_objects(shelf))
+}
+
+/// The tenant and the archive that an object of the bucket of archives belongs to; `None`: to none.
+pub fn archive_of_object(object_key: &str) -> Option<(TenantId, ArchiveId)> {
+    let mut parts = object_key.strip_prefix("archives/")?.split('/');
+    let tenant = TenantId::parse(parts.next()?).ok()?;
+    Some((tenant, ArchiveId::parse(parts.next()?).ok()?))
 }
 
 /// Where all tries at an archive are, in the bucket of archives.

@@ -6,6 +6,7 @@
 
 mod access;
 mod actions;
+mod anonymising;
 mod archives;
 mod chunks;
 mod connect;
@@ -23,21 +24,32 @@ mod objects;
 mod open_work;
 mod purges;
 mod queues;
+mod restores;
+mod saved_archives;
+mod signing;
 mod table;
 
 pub use access::{AccessChange, AccessOutcome};
 pub use actions::{CreateActionOutcome, PlannedChunk};
+pub use anonymising::AnonymiseOutcome;
 pub use archives::CompletedExport;
-pub use chunks::{ItemOutcome, TakeOutcome, TakenItem};
+pub use chunks::{TakeOutcome, TakenItem};
 pub use connect::{Cloud, CloudSettings, ConnectOptions, SettingError};
 pub use contact_lists::{ContactPage, ContactQuery, CursorError, ScanPage};
 pub use contacts::{CreateOutcome, PastAction, UpdateOutcome};
 pub use documents::DocumentOutcome;
 pub use error::CloudError;
 pub use idempotency::{IdempotencyClaim, Replay};
+pub use keys::archive_of_object;
 pub use mailer::{Envelope, MailOutcome};
 pub use mails::TakenMail;
-pub use objects::{ArchiveUpload, ObjectBytes, PartReceipt, SignedUpload, StoreOutcome, UploadedObject};
+pub use objects::{
+    ArchiveUpload, ObjectBytes, PartReceipt, RestoredParts, SavedSource, SignedUpload, StoreOutcome,
+    UploadedObject,
+};
 pub use open_work::{OpenWork, SHARDS};
 pub use purges::Purge;
+pub use restores::{ReadyRestore, RestoreOrigin, RestoreOutcome};
+pub use saved_archives::{RestoredFrom, SavedUpload, UPLOAD_RECORD_LIFE};
+pub use signing::SigningKey;
 pub use table::ListPage;

@@ -1,6 +1,10 @@
 //! The three buckets: uploads that are not verified, stored documents, archives.
 
 mod archive_upload;
+mod deletion;
+mod parts;
+mod restored;
+mod saved;
 mod store;
 
 use std::collections::BTreeMap;
@@ -9,16 +13,19 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use oubli_domain::DocumentId;
 use oubli_domain::archive::Archive;
+use oubli_domain::contact::Shelf;
 use oubli_domain::document::Document;
-use oubli_domain::{ContactId, DocumentId, TenantId};
 
-pub use archive_upload::{ArchiveUpload, PartReceipt};
+pub use archive_upload::ArchiveUpload;
+pub use parts::PartReceipt;
+pub use restored::RestoredParts;
+pub use saved::SavedSource;
 pub use store::{StoreOutcome, UploadedObject};
 
 use crate::connect::Cloud;
@@ -145,7 +152,7 @@ impl Cloud {
         now: Timestamp,
         life: SignedDuration,
     ) -> Result<String, CloudError> {
-        let key = keys::document_object(&document.tenant_id, &document.contact_id, &document.id);
+        let key = keys::document_object(&document.shelf(), &document.id);
         self.link(&self.objects.documents_bucket, key, now, life).await
     }
 
@@ -191,12 +198,11 @@ impl Cloud {
     /// [`CloudError`] when S3 fails.
     pub async fn read_document(
         &self,
-        tenant: &TenantId,
-        contact: &ContactId,
+        shelf: &Shelf,
         document: &DocumentId,
         range: Option<(u64, u64)>,
     ) -> Result<Option<ObjectBytes>, CloudError> {
-        let key = keys::document_object(tenant, contact, document);
+        let key = keys::document_object(shelf, document);
         let range = range.map(|(from, to)| format!("bytes={from}-{}", to.saturating_sub(1)));
         let request = self
             .objects
@@ -212,19 +218,19 @@ impl Cloud {
         }
     }
 
-    /// Whether an archive's object is still there.
+    /// The size of an archive's object, in bytes; `None`: it is not there.
     ///
     /// # Errors
     /// [`CloudError`] when S3 fails.
-    pub async fn archive_object_exists(&self, archive: &Archive) -> Result<bool, CloudError> {
+    pub async fn archive_object_size(&self, archive: &Archive) -> Result<Option<u64>, CloudError> {
         let request = self
             .objects
             .client
             .head_object()
             .bucket(&self.objects.archives_bucket);
         match request.key(&archive.object_key).send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(false),
+            Ok(found) => Ok(found.content_length().and_then(|size| u64::try_from(size).ok())),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
             Err(error) => Err(failed("HeadObject")(error)),
         }
     }
@@ -237,86 +243,5 @@ impl Cloud {
         self.objects
             .delete(&self.objects.archives_bucket, object_key.to_owned())
             .await
-    }
-}
-
-impl Objects {
-    pub(crate) async fn delete_document(
-        &self,
-        tenant: &TenantId,
-        contact: &ContactId,
-        document: &DocumentId,
-    ) -> Result<(), CloudError> {
-        self.delete(
-            &self.documents_bucket,
-            keys::document_object(tenant, contact, document),
-        )
-        .await
-    }
-
-    pub(crate) async fn delete_upload(
-        &self,
-        tenant: &TenantId,
-        document: &DocumentId,
-    ) -> Result<(), CloudError> {
-        self.delete(&self.uploads_bucket, keys::upload_object(tenant, document))
-            .await
-    }
-
-    pub(crate) async fn delete_documents(
-        &self,
-        tenant: &TenantId,
-        contact: &ContactId,
-    ) -> Result<(), CloudError> {
-        self.delete_beneath(
-            &self.documents_bucket,
-            &keys::document_objects(tenant, contact),
-            None,
-        )
-        .await
-    }
-
-    async fn delete(&self, bucket: &str, key: String) -> Result<(), CloudError> {
-        let request = self.client.delete_object().bucket(bucket).key(key);
-        request.send().await.map(|_| ()).map_err(failed("DeleteObject"))
-    }
-
-    /// Deletes every object whose key begins so, but one.
-    pub(crate) async fn delete_beneath(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        keep: Option<&str>,
-    ) -> Result<(), CloudError> {
-        let mut after = None;
-        loop {
-            let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
-            let page = request
-                .set_continuation_token(after)
-                .send()
-                .await
-                .map_err(failed("ListObjectsV2"))?;
-            let keys = page.contents().iter().filter_map(|object| object.key());
-            let doomed: Result<Vec<_>, _> = keys
-                .filter(|key| Some(*key) != keep)
-                .map(|key| ObjectIdentifier::builder().key(key).build())
-                .collect();
-            let operation = "DeleteObjects";
-            let doomed = doomed.map_err(|_| CloudError::Request { operation })?;
-            if !doomed.is_empty() {
-                let delete = Delete::builder().set_objects(Some(doomed)).quiet(true).build();
-                let delete = delete.map_err(|_| CloudError::Request { operation })?;
-                let answer = self.client.delete_objects().bucket(bucket).delete(delete);
-                let answer = answer.send().await.map_err(failed(operation))?;
-                if let Some(error) = answer.errors().first() {
-                    let code = error.code().unwrap_or("unknown").to_owned();
-                    return Err(CloudError::Failed { operation, code });
-                }
-            }
-            after = page.next_continuation_token().map(str::to_owned);
-            if after.is_none() {
-                return Ok(());
-            }
-        }
     }
 }

@@ -1,18 +1,20 @@
 //! What must still be deleted from S3 after its record is gone: noted in the transaction that
 //! removed the record, so that a killed process forgets nothing.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
-use oubli_domain::{ContactId, DocumentId, TenantId};
+use oubli_domain::DocumentId;
+use oubli_domain::contact::Shelf;
 use serde::{Deserialize, Serialize};
 
 use crate::connect::Cloud;
 use crate::error::CloudError;
-use crate::expression::{Condition, text};
+use crate::expression::{Condition, Update, text};
 use crate::items;
 use crate::keys;
 use crate::open_work;
-use crate::table::{Query, Transacted};
+use crate::table::{Query, Transacted, Written};
 
 /// How long the process that deleted the record may take before the janitor looks.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
@@ -25,53 +27,70 @@ pub(crate) fn soon(now: Timestamp) -> Timestamp {
 /// Objects to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purge {
-    /// Whose.
-    pub tenant_id: TenantId,
-    /// Of which contact.
-    pub contact_id: ContactId,
-    /// One document, or, without it, all of them and everything beneath the contact.
+    /// Where they stand.
+    #[serde(flatten)]
+    pub shelf: Shelf,
+    /// One document, or, without it, all of the shelf with their records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,
     /// Only if the document still awaits its upload; its record goes too then.
     #[serde(default)]
     pub if_awaiting: bool,
+    /// A restore is filling the shelf, and may still move the contact to it. That is over as soon as somebody
+    /// begins to delete.
+    #[serde(default)]
+    pub restoring: bool,
 }
 
 impl Purge {
-    /// Everything of a contact.
-    pub fn of_contact(tenant: &TenantId, contact: &ContactId) -> Self {
+    /// All documents of a shelf that its contact has left, or leaves in the same transaction.
+    pub fn of_shelf(shelf: Shelf) -> Self {
         Self {
-            tenant_id: tenant.clone(),
-            contact_id: contact.clone(),
+            shelf,
             document_id: None,
             if_awaiting: false,
+            restoring: false,
+        }
+    }
+
+    /// A shelf that a restore is filling: to be deleted, unless the contact has moved to it.
+    pub fn of_restore(shelf: Shelf) -> Self {
+        Self {
+            restoring: true,
+            ..Self::of_shelf(shelf)
         }
     }
 
     /// One document.
-    pub fn of_document(tenant: &TenantId, contact: &ContactId, document: &DocumentId) -> Self {
+    pub fn of_document(shelf: Shelf, document: &DocumentId) -> Self {
         Self {
             document_id: Some(document.clone()),
-            ..Self::of_contact(tenant, contact)
+            ..Self::of_shelf(shelf)
         }
     }
 
     /// A document that was announced and whose bytes were not verified in time.
-    pub fn of_awaiting(tenant: &TenantId, contact: &ContactId, document: &DocumentId) -> Self {
+    pub fn of_awaiting(shelf: Shelf, document: &DocumentId) -> Self {
         Self {
             if_awaiting: true,
-            ..Self::of_document(tenant, contact, document)
+            ..Self::of_document(shelf, document)
         }
     }
 
     pub(crate) fn key(&self) -> keys::Key {
+        let contact = &self.shelf.contact_id;
+        let generation = self.shelf.generation.as_ref();
+        let generation = generation.map_or_else(String::new, |generation| format!("#{generation}"));
         let what = match &self.document_id {
-            Some(document) => format!("DOC#{}#{document}", self.contact_id),
-            None => format!("CONTACT#{}", self.contact_id),
+            Some(document) => format!("DOC#{contact}#{document}{generation}"),
+            None => format!("CONTACT#{contact}{generation}"),
         };
-        keys::purge(&self.tenant_id, &what)
+        keys::purge(&self.shelf.tenant_id, &what)
     }
 }
+
+/// How many records are deleted side by side.
+const AT_ONCE: usize = 16;
 
 impl Cloud {
     pub(crate) fn purge_write(&self, purge: &Purge, due: Timestamp) -> Result<TransactWriteItem, CloudError> {
@@ -81,36 +100,104 @@ impl Cloud {
         self.requests.put_write(attributes, None)
     }
 
-    /// Deletes what the note says, then the note. Doing it twice does no harm.
+    /// Notes, before anything is put on it, that a shelf which a restore fills must not be forgotten.
+    ///
+    /// # Errors
+    /// [`CloudError`] when DynamoDB fails.
+    pub async fn note_restoring(&self, purge: &Purge, due: Timestamp) -> Result<(), CloudError> {
+        let writes = vec![self.purge_write(purge, due)?];
+        self.requests.transact(writes).await.map(|_| ())
+    }
+
+    /// The write by which a restore takes its note away as it moves the contact; refused when somebody has
+    /// begun to delete what was restored.
+    pub(crate) fn restored_write(&self, purge: &Purge) -> Result<TransactWriteItem, CloudError> {
+        let untouched = Condition::Equal("restoring", AttributeValue::Bool(true));
+        self.requests.delete_write(&purge.key(), Some(untouched))
+    }
+
+    /// Deletes what the note says, then the note. Doing it twice does no harm, nor does doing it late: a
+    /// contact that came back stands on another shelf.
     ///
     /// # Errors
     /// [`CloudError`]; the note stays, and the janitor tries again.
     pub async fn purge(&self, purge: &Purge) -> Result<(), CloudError> {
-        let (tenant, contact) = (&purge.tenant_id, &purge.contact_id);
         if purge.if_awaiting && !self.forget_awaiting(purge).await? {
             return self.requests.delete(&purge.key()).await;
         }
         match &purge.document_id {
             Some(document) => {
-                self.objects.delete_document(tenant, contact, document).await?;
-                self.objects.delete_upload(tenant, document).await?;
+                self.objects.delete_document(&purge.shelf, document).await?;
+                self.objects
+                    .delete_upload(&purge.shelf.tenant_id, document)
+                    .await?;
             }
             None => {
-                let beneath = Query::partition(keys::contact_partition(tenant, contact));
-                for attributes in self.contacts.query_all(beneath).await? {
-                    let Some(key) = items::key_of(&attributes) else {
-                        continue;
-                    };
-                    let document = key.sk.strip_prefix(keys::DOCUMENT_PREFIX);
-                    if let Some(Ok(document)) = document.map(DocumentId::parse) {
-                        self.objects.delete_upload(tenant, &document).await?;
-                    }
-                    self.contacts.delete(&key).await?;
+                if purge.restoring && !self.claim(purge).await? {
+                    return Ok(());
                 }
-                self.objects.delete_documents(tenant, contact).await?;
+                let (tenant, contact) = (&purge.shelf.tenant_id, &purge.shelf.contact_id);
+                let contact = self.contact(tenant, contact).await?;
+                if contact.is_some_and(|contact| contact.shelf() == purge.shelf) {
+                    return self.requests.delete(&purge.key()).await;
+                }
+                self.purge_records(&purge.shelf).await?;
+                self.objects.delete_shelf(&purge.shelf).await?;
             }
         }
         self.requests.delete(&purge.key()).await
+    }
+
+    /// From now on no restore can move the contact to the shelf. `false`: one has done so.
+    async fn claim(&self, purge: &Purge) -> Result<bool, CloudError> {
+        let claim = Update::of(purge.key())
+            .set("restoring", AttributeValue::Bool(false))
+            .when(Condition::Present("pk"));
+        Ok(matches!(self.requests.update(claim).await?, Written::Yes(_)))
+    }
+
+    /// Deletes the records of a shelf, and what was uploaded for them; of a contact that is gone, its history
+    /// as well.
+    async fn purge_records(&self, shelf: &Shelf) -> Result<(), CloudError> {
+        let partition = keys::shelf_partition(shelf);
+        let prefix = keys::document_prefix(shelf);
+        let mut query = Query::beginning(partition.clone(), &prefix);
+        loop {
+            let (found, next) = self.contacts.query_page(query.clone(), None).await?;
+            let found: Vec<_> = found.iter().filter_map(items::key_of).collect();
+            let documents = found.iter().filter_map(|key| key.sk.strip_prefix(&prefix));
+            let documents = documents.filter_map(|id| DocumentId::parse(id).ok()).collect();
+            self.objects.delete_uploads(&shelf.tenant_id, documents).await?;
+            stream::iter(found)
+                .map(|key| async move { self.contacts.delete(&key).await })
+                .buffer_unordered(AT_ONCE)
+                .try_collect::<()>()
+                .await?;
+            match next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        let history = Query::beginning(partition, keys::PAST_ACTION_PREFIX);
+        let gone = Condition::Absent("pk");
+        let contact = keys::contact(&shelf.tenant_id, &shelf.contact_id);
+        if self.contacts.get(&contact).await?.is_some() {
+            return Ok(());
+        }
+        for past in self.contacts.query_all(history).await? {
+            let Some(key) = items::key_of(&past) else {
+                continue;
+            };
+            let writes = vec![
+                self.contacts.check_write(&contact, gone.clone())?,
+                self.contacts.delete_write(&key, None)?,
+            ];
+            if matches!(self.contacts.transact(writes).await?, Transacted::No(_)) {
+                // It was restored a moment ago, with its history.
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Deletes the record of a document whose bytes were never verified, so that nobody can
@@ -119,7 +206,7 @@ impl Cloud {
         let Some(document) = &purge.document_id else {
             return Ok(true);
         };
-        let key = keys::document(&purge.tenant_id, &purge.contact_id, document);
+        let key = keys::document(&purge.shelf, document);
         let awaiting = Condition::Any(vec![
             Condition::Absent("pk"),
             Condition::Equal("state", text("awaiting_upload")),

@@ -86,6 +86,9 @@ pub struct Anonymised {
     pub attempt_id: AttemptId,
     /// The version that was archived, and is gone.
     pub contact_version: u64,
+    /// The generation of the documents that it left behind; see [`Shelf`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<AttemptId>,
     /// The archive that holds it.
     pub archive_id: ArchiveId,
     /// When.
@@ -216,6 +219,15 @@ impl Contact {
         self.anonymised
             .as_ref()
             .is_some_and(|anonymised| self.sealed_at.is_some() || now >= anonymised.restorable_until)
+    }
+
+    /// Where the documents stood that an anonymised contact left behind.
+    pub fn left_shelf(&self) -> Option<Shelf> {
+        let anonymised = self.anonymised.as_ref()?;
+        Some(Shelf {
+            generation: anonymised.left.clone(),
+            ..self.shelf()
+        })
     }
 
     fn is_held_at(&self, now: Timestamp) -> bool {

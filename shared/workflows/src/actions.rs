@@ -2,12 +2,12 @@
 
 use oubli_cloud::CreateOutcome;
 use oubli_domain::action::{
-    Action, ActionKind, ActionMail, ActionState, Counts, Item, MailState, Phase, Selection,
+    Action, ActionKind, ActionMail, ActionState, Counts, Item, MailState, Phase, Selection, Subject,
 };
 use oubli_domain::archive::Archive;
 use oubli_domain::message::{NotifyMessage, PlanMessage};
 use oubli_domain::paging::Page;
-use oubli_domain::{ActionId, ArchiveId, FieldErrors, MailId, Sha256, TenantId};
+use oubli_domain::{ActionId, ArchiveId, FieldErrors, MailId, Sha256, TenantId, UploadId};
 
 use crate::error::{Conflict, WorkflowError};
 use crate::idempotency::{Idempotency, replayed};
@@ -15,13 +15,28 @@ use crate::paging::{PageRequest, page};
 use crate::preview::query_of;
 use crate::{Caller, Oubli};
 
-/// One contact of an action, with its archive.
+/// A data action to be started.
+#[derive(Clone, Debug)]
+pub struct NewAction {
+    /// What is to be done.
+    pub kind: ActionKind,
+    /// To what.
+    pub selection: Selection,
+    /// For a restore: whether it may replace what was changed since.
+    pub overwrite: bool,
+    /// The hash of the preview that was approved.
+    pub plan_hash: Option<Sha256>,
+}
+
+/// One item of an action, with its archive.
 #[derive(Clone, Debug)]
 pub struct ItemDetail {
     /// The item.
     pub item: Item,
-    /// The archive that was built for it.
+    /// The archive that was built for it, or from which it is restored.
     pub archive: Option<Archive>,
+    /// The upload from which it is restored.
+    pub upload_id: Option<UploadId>,
 }
 
 impl Oubli {
@@ -33,9 +48,12 @@ impl Oubli {
     pub async fn start_action(
         &self,
         caller: &Caller,
-        kind: ActionKind,
-        selection: Selection,
-        plan_hash: Option<Sha256>,
+        NewAction {
+            kind,
+            selection,
+            overwrite,
+            plan_hash,
+        }: NewAction,
         idempotency: &Idempotency,
     ) -> Result<Action, WorkflowError> {
         let tenant = &caller.tenant_id;
@@ -55,6 +73,8 @@ impl Oubli {
             tenant_id: tenant.clone(),
             id,
             kind,
+            subject: selection.subject(),
+            overwrite,
             state: ActionState::Queued,
             requested_by: caller.member_id.clone(),
             created_at: self.now(),
@@ -96,6 +116,8 @@ impl Oubli {
     async fn selected(&self, tenant: &TenantId, selection: &Selection) -> Result<u64, WorkflowError> {
         match selection {
             Selection::ContactIds(ids) => Ok(ids.len() as u64),
+            Selection::ArchiveIds(ids) => Ok(ids.len() as u64),
+            Selection::UploadIds(ids) => Ok(ids.len() as u64),
             Selection::Filter(filter) => {
                 let query = query_of(filter)?;
                 let mut position: Option<String> = None;
@@ -170,7 +192,7 @@ impl Oubli {
         Ok(action)
     }
 
-    /// A page of an action's contacts, in the order of its selection.
+    /// A page of an action's items, in the order of its selection.
     ///
     /// # Errors
     /// [`WorkflowError::NotFound`], [`WorkflowError::CursorInvalid`].
@@ -196,40 +218,44 @@ impl Oubli {
         let limit = usize::try_from(request.limit.get()).unwrap_or(usize::MAX);
         let mut items = Vec::new();
         while chunk < action.chunks_planned && items.len() < limit {
-            let contacts = self.cloud.chunk_contacts(tenant, &action.id, chunk).await?;
+            let planned = self.cloud.chunk_item_ids(tenant, &action.id, chunk).await?;
             let begun = self.cloud.chunk_items(tenant, &action.id, chunk).await?;
-            let wanted: Vec<_> = contacts
+            let wanted: Vec<_> = planned
                 .iter()
                 .skip(offset)
                 .take(limit - items.len())
                 .cloned()
                 .collect();
             offset += wanted.len();
-            items.extend(
-                wanted
-                    .into_iter()
-                    .map(|id| begun.get(&id).cloned().unwrap_or_else(|| Item::queued(id))),
-            );
-            if offset >= contacts.len() {
+            items.extend(wanted.into_iter().map(|id| {
+                begun
+                    .get(&id)
+                    .cloned()
+                    .unwrap_or_else(|| Item::queued(action.subject, id))
+            }));
+            if offset >= planned.len() {
                 chunk += 1;
                 offset = 0;
             }
         }
         let next = (chunk < action.chunks_planned).then(|| format!("{chunk}.{offset}"));
-        let details = self.with_archives(tenant, items).await?;
+        let details = self.details(&action, items).await?;
         Ok(page(details, next, action.planned))
     }
 
-    async fn with_archives(
-        &self,
-        tenant: &TenantId,
-        items: Vec<Item>,
-    ) -> Result<Vec<ItemDetail>, WorkflowError> {
+    async fn details(&self, action: &Action, items: Vec<Item>) -> Result<Vec<ItemDetail>, WorkflowError> {
         let ids: Vec<_> = items.iter().filter_map(|item| item.archive_id.clone()).collect();
-        let mut archives = self.cloud.archives(tenant, &ids).await?.into_iter();
-        let detail = |item: Item| {
+        let mut archives = self.cloud.archives(&action.tenant_id, &ids).await?.into_iter();
+        let detail = |mut item: Item| {
             let archive = item.archive_id.as_ref().and_then(|_| archives.next()).flatten();
-            ItemDetail { item, archive }
+            if let (None, Some(archive)) = (&item.contact_id, &archive) {
+                item.contact_id = Some(archive.contact_id.clone());
+            }
+            ItemDetail {
+                upload_id: (action.subject == Subject::Upload).then(|| item.id.clone().into()),
+                item,
+                archive,
+            }
         };
         Ok(items.into_iter().map(detail).collect())
     }

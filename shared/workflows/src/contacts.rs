@@ -12,6 +12,8 @@ use crate::error::{Conflict, WorkflowError};
 use crate::idempotency::{Idempotency, replayed};
 use crate::paging::{PageRequest, page};
 
+/// How often a contact is read again that moves while it is deleted.
+const DELETE_LOOKS: usize = 3;
 /// How many past data actions a card shows.
 const CARD_ACTIONS: u32 = 100;
 
@@ -119,9 +121,14 @@ impl Oubli {
             state: ContactState::Active,
             version: 1,
             fields,
+            generation: None,
             document_count: 0,
             document_bytes: 0,
             last_archive: None,
+            hold: None,
+            anonymised: None,
+            sealed_at: None,
+            restored: None,
             created_at: now,
             updated_at: now,
         };
@@ -162,7 +169,7 @@ impl Oubli {
         if let Some(photo) = &fields.photo_document_id
             && found.fields.photo_document_id.as_ref() != Some(photo)
         {
-            let document = self.cloud.document(tenant, contact, photo).await?;
+            let document = self.cloud.document(&found.shelf(), photo).await?;
             let is_photo = document.is_some_and(|document| {
                 document.state == DocumentState::Stored && document.fields.kind == DocumentKind::Photo
             });
@@ -186,15 +193,21 @@ impl Oubli {
     /// Deletes a contact with its documents. Its archives live on until their time is over.
     ///
     /// # Errors
-    /// [`WorkflowError::NotFound`].
+    /// [`WorkflowError::NotFound`], [`Conflict::Contended`].
     pub async fn delete_contact(&self, tenant: &TenantId, contact: &ContactId) -> Result<(), WorkflowError> {
-        match self.cloud.delete_contact(tenant, contact, self.now()).await? {
-            UpdateOutcome::Done(purge) => {
-                self.purge_now(&purge).await;
-                Ok(())
+        for _ in 0..DELETE_LOOKS {
+            let found = self.contact(tenant, contact).await?;
+            match self.cloud.delete_contact(&found, self.now()).await? {
+                UpdateOutcome::Done(purge) => {
+                    self.purge_now(&purge).await;
+                    return Ok(());
+                }
+                UpdateOutcome::Absent => return Err(WorkflowError::NotFound),
+                // It was anonymised or restored at the same moment.
+                UpdateOutcome::Stale => {}
             }
-            UpdateOutcome::Absent | UpdateOutcome::Stale => Err(WorkflowError::NotFound),
         }
+        Err(Conflict::Contended.into())
     }
 
     pub(crate) async fn contact(

@@ -55,7 +55,7 @@ impl Oubli {
         contact: &ContactId,
         request: &PageRequest,
     ) -> Result<Page<Document>, WorkflowError> {
-        self.contact(tenant, contact).await?;
+        let shelf = self.contact(tenant, contact).await?.shelf();
         let position = request.position()?;
         let after = position
             .as_ref()
@@ -63,12 +63,12 @@ impl Oubli {
         let after = after.transpose().map_err(|_| WorkflowError::CursorInvalid)?;
         let found = self
             .cloud
-            .documents(tenant, contact, after.as_ref(), request.limit.get())
+            .documents(&shelf, after.as_ref(), request.limit.get())
             .await?;
         let count = match position {
             Some(position) => position.count,
             None if found.next.is_none() => found.items.len() as u64,
-            None => self.cloud.count_documents(tenant, contact).await?,
+            None => self.cloud.count_documents(&shelf).await?,
         };
         Ok(page(found.items, found.next, count))
     }
@@ -107,6 +107,7 @@ impl Oubli {
             tenant_id: tenant.clone(),
             contact_id: contact.clone(),
             id,
+            generation: found.generation,
             state: DocumentState::AwaitingUpload,
             fields,
             created_at: self.now(),
@@ -178,7 +179,7 @@ impl Oubli {
                 .choose_upload(&found, &uploaded.etag, self.now())
                 .await?;
         if !chosen {
-            return self.completed_by_another(tenant, contact, document).await;
+            return self.completed_by_another(&found).await;
         }
         if self.cloud.store_upload(&found, &uploaded).await? == StoreOutcome::Moved {
             return Err(Conflict::UploadChanged.into());
@@ -186,10 +187,9 @@ impl Oubli {
         let now = self.now();
         match self.cloud.mark_stored(&found, now).await? {
             DocumentOutcome::Done => {}
-            DocumentOutcome::Moved => return self.completed_by_another(tenant, contact, document).await,
+            DocumentOutcome::Moved => return self.completed_by_another(&found).await,
             DocumentOutcome::ContactAbsent => {
-                self.purge_now(&Purge::of_document(tenant, contact, document))
-                    .await;
+                self.purge_now(&Purge::of_document(found.shelf(), document)).await;
                 return Err(WorkflowError::NotFound);
             }
         }
@@ -205,18 +205,13 @@ impl Oubli {
     }
 
     /// What came of a document that somebody else completed, or deleted, a moment ago.
-    async fn completed_by_another(
-        &self,
-        tenant: &TenantId,
-        contact: &ContactId,
-        document: &DocumentId,
-    ) -> Result<Document, WorkflowError> {
-        match self.cloud.document(tenant, contact, document).await? {
+    async fn completed_by_another(&self, announced: &Document) -> Result<Document, WorkflowError> {
+        let shelf = announced.shelf();
+        match self.cloud.document(&shelf, &announced.id).await? {
             Some(document) if document.state == DocumentState::Stored => Ok(document),
             Some(_) => Err(Conflict::UploadChanged.into()),
             None => {
-                self.purge_now(&Purge::of_document(tenant, contact, document))
-                    .await;
+                self.purge_now(&Purge::of_document(shelf, &announced.id)).await;
                 Err(WorkflowError::NotFound)
             }
         }
@@ -253,8 +248,9 @@ impl Oubli {
         document: &DocumentId,
     ) -> Result<(), WorkflowError> {
         for _ in 0..3 {
-            let found = self.document(tenant, contact, document).await?;
             let holder = self.contact(tenant, contact).await?;
+            let found = self.cloud.document(&holder.shelf(), document).await?;
+            let found = found.ok_or(WorkflowError::NotFound)?;
             let is_photo = holder.fields.photo_document_id.as_ref() == Some(document);
             let (outcome, purge) = self.cloud.delete_document(&found, is_photo, self.now()).await?;
             if outcome == DocumentOutcome::Done {
@@ -265,16 +261,16 @@ impl Oubli {
         Err(Conflict::Contended.into())
     }
 
+    /// A document of a contact as it is: what an anonymised or replaced one left behind is nobody's.
     async fn document(
         &self,
         tenant: &TenantId,
         contact: &ContactId,
         document: &DocumentId,
     ) -> Result<Document, WorkflowError> {
-        self.cloud
-            .document(tenant, contact, document)
-            .await?
-            .ok_or(WorkflowError::NotFound)
+        let shelf = self.contact(tenant, contact).await?.shelf();
+        let found = self.cloud.document(&shelf, document).await?;
+        found.ok_or(WorkflowError::NotFound)
     }
 
     /// Deletes objects whose record is gone. If that fails, the note of it stays for the janitor.
@@ -282,7 +278,7 @@ impl Oubli {
         // What takes longer than an answer may is the janitor's as well.
         let purged = tokio::time::timeout(PURGE_TIME, self.cloud.purge(purge)).await;
         if let Err(error) = purged.unwrap_or(Ok(())) {
-            tracing::warn!(%error, contact_id = %purge.contact_id, "objects are left for the janitor to delete");
+            tracing::warn!(%error, contact_id = %purge.shelf.contact_id, "objects are left for the janitor to delete");
         }
     }
 }

@@ -11,13 +11,13 @@ use jiff::Timestamp;
 use oubli_archive::contents::{ArchiveBuild, ArchivePlan, BuildError, DocumentHashes, DocumentStart};
 use oubli_archive::hashes::{ContentHasher, ContentHashes};
 use oubli_archive::zip64::{ArchiveSummary, DEFAULT_PART_BYTES, MAX_ARCHIVE_BYTES};
-use oubli_cloud::{CompletedExport, ItemOutcome, TakeOutcome, TakenItem};
-use oubli_domain::action::{Action, ItemState, MAX_ITEM_ATTEMPTS};
+use oubli_cloud::{CompletedExport, TakenItem};
+use oubli_domain::action::{Action, ActionKind, MAX_ITEM_ATTEMPTS, Verdict};
 use oubli_domain::archive::{Archive, ArchiveState, archive_expiry};
-use oubli_domain::contact::Contact;
+use oubli_domain::contact::{Contact, HOLD_LIFE, Hold, Shelf};
 use oubli_domain::document::Document;
-use oubli_domain::message::BuildArchiveMessage;
-use oubli_domain::{ArchiveId, AttemptId, ContactId, Language, Reason, TenantId};
+use oubli_domain::message::ItemMessage;
+use oubli_domain::{ArchiveId, ContactId, Language, Reason, TenantId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -51,75 +51,68 @@ fn of_build(error: BuildError) -> ExportError {
     }
 }
 
+/// The export of one contact, as this attempt has taken it.
+struct Task {
+    action: Action,
+    chunk: u32,
+    taken: TakenItem,
+    contact: ContactId,
+    archive: ArchiveId,
+}
+
 impl Oubli {
     /// Builds the archive of one contact of an action, if that is still to be done.
     ///
     /// # Errors
     /// [`WorkflowError::Busy`], [`WorkflowError::Internal`]: the message is to come again.
-    pub async fn build_archive(&self, message: &BuildArchiveMessage) -> Result<(), WorkflowError> {
-        let (tenant, id, chunk) = (&message.tenant_id, &message.action_id, message.chunk);
-        let action = self.cloud.action(tenant, id).await?;
-        let Some(action) = action.filter(|action| chunk < action.chunks_planned) else {
-            tracing::warn!("a build message for an item that is not there");
+    pub async fn build_archive(&self, message: &ItemMessage) -> Result<(), WorkflowError> {
+        let Some((action, taken)) = self.begin_item(ActionKind::Export, message).await? else {
             return Ok(());
         };
-        if action.stop_requested && !self.has_begun(&action, chunk, &message.contact_id).await? {
-            // The planner counts what a stop left; this message has nothing to do.
-            return self.settle_chunk(tenant, id, chunk).await;
-        }
-        let attempt = AttemptId::from(self.ids.uuid());
-        let archive = ArchiveId::from(self.ids.uuid());
-        let contact = &message.contact_id;
-        match self
-            .cloud
-            .take_item(&action, chunk, contact, &attempt, &archive, self.now())
-            .await?
-        {
-            // Its holder ends it, or its lease does and the janitor hands it out again.
-            TakeOutcome::Busy => Ok(()),
-            TakeOutcome::Ended(_) => self.settle_chunk(tenant, id, chunk).await,
-            TakeOutcome::Taken(taken) => {
-                self.export_taken(&action, chunk, &taken).await?;
-                self.settle_chunk(tenant, id, chunk).await
-            }
-        }
+        let contact = ContactId::from(taken.item.id.clone());
+        let archive = taken.item.archive_id.clone();
+        let task = Task {
+            archive: archive.ok_or_else(|| WorkflowError::internal("an item has no archive"))?,
+            chunk: message.chunk,
+            action,
+            taken,
+            contact,
+        };
+        self.export_taken(&task).await?;
+        self.settle_chunk(&task.action.tenant_id, &task.action.id, task.chunk)
+            .await
     }
 
-    async fn has_begun(
-        &self,
-        action: &Action,
-        chunk: u32,
-        contact: &ContactId,
-    ) -> Result<bool, WorkflowError> {
-        let item = self
-            .cloud
-            .item(&action.tenant_id, &action.id, chunk, contact)
-            .await?;
-        Ok(item.is_some_and(|item| item.state == ItemState::Running))
-    }
-
-    async fn export_taken(
-        &self,
-        action: &Action,
-        chunk: u32,
-        taken: &TakenItem,
-    ) -> Result<(), WorkflowError> {
+    async fn export_taken(&self, task: &Task) -> Result<(), WorkflowError> {
+        let (action, taken) = (&task.action, &task.taken);
         let tenant = &action.tenant_id;
         if taken.item.attempts > 1 {
             // Earlier attempts lost their lease: what they left is nobody's.
-            self.cloud.clear_attempts(tenant, &taken.archive_id, None).await?;
+            self.cloud.clear_attempts(tenant, &task.archive, None).await?;
         }
         let outcome = if taken.item.attempts > MAX_ITEM_ATTEMPTS {
             Err(ExportError::Impossible(Reason::TooManyAttempts))
         } else {
-            self.export(action, chunk, taken).await
+            self.hold(task).await?;
+            self.export(task).await
         };
+        if outcome.is_err() {
+            self.release(task).await;
+        }
         match outcome {
             Ok(()) => Ok(()),
             Err(ExportError::Impossible(reason)) => {
                 tracing::info!(reason = reason.code(), "the contact cannot be exported");
+                let verdict = Verdict::Failed(reason);
                 self.cloud
-                    .end_item(action, chunk, taken, ItemOutcome::Failed(reason), self.now())
+                    .end_item(
+                        action,
+                        task.chunk,
+                        taken,
+                        verdict,
+                        Some(&task.contact),
+                        self.now(),
+                    )
                     .await?;
                 Ok(())
             }
@@ -127,14 +120,34 @@ impl Oubli {
         }
     }
 
+    /// Has anonymisations wait for this export, as long as its lease lasts at most.
+    async fn hold(&self, task: &Task) -> Result<(), WorkflowError> {
+        let until = self.now().saturating_add(HOLD_LIFE).unwrap_or(Timestamp::MAX);
+        let hold = Hold {
+            action_id: task.action.id.clone(),
+            attempt_id: task.taken.attempt_id.clone(),
+            until_ms: until.as_millisecond(),
+        };
+        let tenant = &task.action.tenant_id;
+        Ok(self.cloud.hold_contact(tenant, &task.contact, &hold).await?)
+    }
+
+    async fn release(&self, task: &Task) {
+        let (tenant, attempt) = (&task.action.tenant_id, &task.taken.attempt_id);
+        if let Err(error) = self.cloud.release_contact(tenant, &task.contact, attempt).await {
+            // It ends by itself.
+            tracing::warn!(%error, "an export that failed is still noted on its contact");
+        }
+    }
+
     /// Exports a contact as it is; as it is by then, if a member changes it and a document that was
     /// to be read is gone.
-    async fn export(&self, action: &Action, chunk: u32, taken: &TakenItem) -> Result<(), ExportError> {
-        let (tenant, id) = (&action.tenant_id, &taken.item.contact_id);
+    async fn export(&self, task: &Task) -> Result<(), ExportError> {
+        let (tenant, id) = (&task.action.tenant_id, &task.contact);
         let mut whole = self.read_whole(tenant, id).await?;
         for _ in 1..READS {
             let version = whole.0.version;
-            match self.export_version(action, chunk, taken, whole).await {
+            match self.export_version(task, whole).await {
                 Err(ExportError::Impossible(Reason::DocumentUnreadable)) => {
                     whole = self.read_whole(tenant, id).await?;
                     if whole.0.version == version {
@@ -144,31 +157,30 @@ impl Oubli {
                 ended => return ended,
             }
         }
-        self.export_version(action, chunk, taken, whole).await
+        self.export_version(task, whole).await
     }
 
     async fn export_version(
         &self,
-        action: &Action,
-        chunk: u32,
-        taken: &TakenItem,
+        task: &Task,
         (contact, documents): (Contact, Vec<Document>),
     ) -> Result<(), ExportError> {
-        let tenant = &action.tenant_id;
+        let tenant = &task.action.tenant_id;
         contact.may_export().map_err(ExportError::Impossible)?;
         let language = self
             .cloud
             .tenant(tenant)
             .await?
             .map_or(Language::En, |tenant| tenant.language);
-        let contact_version = contact.version;
+        let (shelf, contact_version) = (contact.shelf(), contact.version);
         let plan = ArchivePlan::new(contact, documents, language);
         let plan = plan.map_err(|_| ExportError::Impossible(Reason::ArchiveTooLarge))?;
         if plan.document_bytes() > MAX_ARCHIVE_BYTES {
             return Err(ExportError::Impossible(Reason::ArchiveTooLarge));
         }
-        let mut sender = PartSender::new(&self.cloud, tenant, &taken.archive_id, &taken.attempt_id);
-        let written = self.write_archive(tenant, plan, taken, &mut sender).await;
+        let (document_count, document_bytes) = (plan.documents().len() as u64, plan.document_bytes());
+        let mut sender = PartSender::new(&self.cloud, tenant, &task.archive, &task.taken.attempt_id);
+        let written = self.write_archive(&shelf, plan, &mut sender).await;
         let (summary, learned) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -184,13 +196,37 @@ impl Oubli {
             }
         };
         let created_at = self.now();
-        let archive = record(action, taken, contact_version, object_key, &summary, created_at);
-        self.keep_hashes(tenant, &taken.item.contact_id, learned).await;
-        match self.cloud.complete_export(action, chunk, taken, &archive).await? {
+        let archive = Archive {
+            tenant_id: tenant.clone(),
+            id: task.archive.clone(),
+            contact_id: task.contact.clone(),
+            contact_version,
+            action_id: task.action.id.clone(),
+            state: ArchiveState::Ready,
+            object_key,
+            document_count,
+            document_bytes,
+            size_bytes: summary.size_bytes,
+            sha256: summary.sha256,
+            created_at,
+            expires_at: archive_expiry(created_at),
+            downloaded_at: None,
+            deleted_at: None,
+        };
+        self.keep_hashes(&shelf, learned).await;
+        let completed = self
+            .cloud
+            .complete_export(&task.action, task.chunk, &task.taken, &archive)
+            .await?;
+        match completed {
             CompletedExport::Recorded => Ok(()),
-            CompletedExport::ContactAbsent => {
+            CompletedExport::ContactGone => {
                 self.cloud.delete_archive_object(&archive.object_key).await?;
-                Err(ExportError::Impossible(Reason::ContactAbsent))
+                let gone = match self.cloud.contact(tenant, &task.contact).await? {
+                    None => Reason::ContactAbsent,
+                    Some(contact) => contact.may_export().err().unwrap_or(Reason::ContactChanged),
+                };
+                Err(ExportError::Impossible(gone))
             }
             CompletedExport::Lost => {
                 tracing::warn!("another attempt has taken over; this one's archive is deleted");
@@ -208,7 +244,7 @@ impl Oubli {
         let absent = || ExportError::Impossible(Reason::ContactAbsent);
         let mut contact = self.cloud.contact(tenant, id).await?.ok_or_else(absent)?;
         for _ in 0..READS {
-            let documents = self.cloud.stored_documents(tenant, id).await?;
+            let documents = self.cloud.stored_documents(&contact.shelf()).await?;
             let again = self.cloud.contact(tenant, id).await?.ok_or_else(absent)?;
             if again.version == contact.version {
                 return Ok((contact, documents));
@@ -220,14 +256,13 @@ impl Oubli {
 
     async fn write_archive(
         &self,
-        tenant: &TenantId,
+        shelf: &Shelf,
         plan: ArchivePlan,
-        taken: &TakenItem,
         sender: &mut PartSender<'_>,
     ) -> Result<(ArchiveSummary, Vec<DocumentHashes>), ExportError> {
         let mut build = ArchiveBuild::new(plan, DEFAULT_PART_BYTES).map_err(of_build)?;
         let documents: Vec<_> = build.documents().iter().map(WantedDocument::of).collect();
-        let reader = |wanted| DocumentReader::start(&self.cloud, tenant, &taken.item.contact_id, wanted);
+        let reader = |wanted| DocumentReader::start(&self.cloud, shelf, wanted);
         let mut pieces = reader(documents.clone());
         let mut learned = Vec::new();
         for document in documents {
@@ -266,13 +301,13 @@ impl Oubli {
 
     /// Keeps with the documents what was learned, so that the next archive need not read twice. The
     /// archive is whole without it: a failure here costs the next one time, and this one nothing.
-    async fn keep_hashes(&self, tenant: &TenantId, contact: &ContactId, learned: Vec<DocumentHashes>) {
+    async fn keep_hashes(&self, shelf: &Shelf, learned: Vec<DocumentHashes>) {
         stream::iter(learned)
             .for_each_concurrent(KEPT_AT_ONCE, |known| async move {
                 let (id, hashes) = (known.document_id, known.hashes);
                 let kept = self
                     .cloud
-                    .keep_hashes(tenant, contact, &id, &hashes.sha256, hashes.crc32)
+                    .keep_hashes(shelf, &id, &hashes.sha256, hashes.crc32)
                     .await;
                 if let Err(error) = kept {
                     tracing::warn!(%error, document_id = %id, "what was learned of a document is not kept");
@@ -292,29 +327,4 @@ async fn hashes_of(mut pieces: DocumentReader, size_bytes: u64) -> Result<Conten
         hasher.update(&piece);
     }
     Ok(hasher.finish())
-}
-
-fn record(
-    action: &Action,
-    taken: &TakenItem,
-    contact_version: u64,
-    object_key: String,
-    summary: &ArchiveSummary,
-    created_at: Timestamp,
-) -> Archive {
-    Archive {
-        tenant_id: action.tenant_id.clone(),
-        id: taken.archive_id.clone(),
-        contact_id: taken.item.contact_id.clone(),
-        contact_version,
-        action_id: action.id.clone(),
-        state: ArchiveState::Ready,
-        object_key,
-        size_bytes: summary.size_bytes,
-        sha256: summary.sha256,
-        created_at,
-        expires_at: archive_expiry(created_at),
-        downloaded_at: None,
-        deleted_at: None,
-    }
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod actions;
+mod anonymising;
 mod archive_uploads;
 mod clock;
 mod contacts;
@@ -17,10 +18,11 @@ mod paging;
 mod planning;
 mod preview;
 mod provisioning;
-mod restoring;
+//mod restoring;
 mod settling;
 mod signing;
 mod sweeping;
+mod working;
 
 use std::sync::Arc;
 
@@ -30,7 +32,7 @@ use oubli_domain::{MemberId, TenantId};
 pub use oubli_mail::{FrontEndUrl, FrontEndUrlError};
 
 pub use access::{GroupDraft, Me, MemberChange};
-pub use actions::ItemDetail;
+pub use actions::{ItemDetail, NewAction};
 pub use archive_uploads::{ArchiveUploadLinks, NewArchiveUpload, UploadPart};
 pub use clock::{Clock, Ids, SystemClock, SystemIds};
 pub use contacts::{ContactCard, ContactListQuery, Expected};
@@ -39,7 +41,7 @@ pub use error::{Conflict, WorkflowError};
 pub use idempotency::Idempotency;
 pub use oubli_cloud::PastAction;
 pub use paging::PageRequest;
-pub use preview::{Blocked, Preview};
+pub use preview::{Blocked, ContactArchive, Preview};
 pub use provisioning::NewTenant;
 pub use signing::ArchiveKey;
 pub use sweeping::Swept;

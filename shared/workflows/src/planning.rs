@@ -3,9 +3,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use oubli_cloud::PlannedChunk;
-use oubli_domain::ContactId;
+use oubli_domain::ItemId;
 use oubli_domain::action::{Action, ItemState, MAX_CHUNK_ITEMS, PlannerStep, Selection};
-use oubli_domain::message::{BuildArchiveMessage, PlanMessage};
+use oubli_domain::message::{ItemMessage, PlanMessage};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -69,7 +69,9 @@ impl Oubli {
             };
         };
         let planned = match selection {
-            Selection::ContactIds(ids) => planned_ids(&ids, action.plan_cursor.as_deref()),
+            Selection::ContactIds(ids) => planned_ids(ids, action.plan_cursor.as_deref()),
+            Selection::ArchiveIds(ids) => planned_ids(ids, action.plan_cursor.as_deref()),
+            Selection::UploadIds(ids) => planned_ids(ids, action.plan_cursor.as_deref()),
             Selection::Filter(filter) => {
                 // Contacts that are entered after the action was started are not in it.
                 let end = action.created_at.saturating_add(SignedDuration::from_millis(1));
@@ -87,9 +89,9 @@ impl Oubli {
                         limit,
                     )
                     .await?;
-                let contact_ids = page.contacts.into_iter().map(|contact| contact.id).collect();
+                let item_ids = page.contacts.into_iter().map(|contact| contact.id.into());
                 PlannedChunk {
-                    contact_ids,
+                    item_ids: item_ids.collect(),
                     next: page.next,
                 }
             }
@@ -99,29 +101,29 @@ impl Oubli {
     }
 
     async fn dispatch_chunk(&self, action: &Action, chunk: u32) -> Result<(), WorkflowError> {
-        let contacts = self
+        let items = self
             .cloud
-            .chunk_contacts(&action.tenant_id, &action.id, chunk)
+            .chunk_item_ids(&action.tenant_id, &action.id, chunk)
             .await?;
-        self.send_builds(action, chunk, contacts).await?;
+        self.send_items(action, chunk, items).await?;
         self.cloud.note_dispatched(action, self.now()).await?;
         Ok(())
     }
 
-    pub(crate) async fn send_builds(
+    pub(crate) async fn send_items(
         &self,
         action: &Action,
         chunk: u32,
-        contacts: Vec<ContactId>,
+        items: Vec<ItemId>,
     ) -> Result<(), WorkflowError> {
-        let message = |contact_id| BuildArchiveMessage {
+        let message = |item_id| ItemMessage {
             tenant_id: action.tenant_id.clone(),
             action_id: action.id.clone(),
             chunk,
-            contact_id,
+            item_id,
         };
-        let messages: Vec<_> = contacts.into_iter().map(message).collect();
-        Ok(self.cloud.send_builds(&messages).await?)
+        let messages: Vec<_> = items.into_iter().map(message).collect();
+        Ok(self.cloud.send_items(action.kind, &messages).await?)
     }
 
     /// Puts the failed items of a chunk back and hands them out again.
@@ -137,8 +139,8 @@ impl Oubli {
                 let back = items.values().filter(|item| {
                     item.run == action.run && matches!(item.state, ItemState::Queued | ItemState::Running)
                 });
-                let back: Vec<_> = back.map(|item| item.contact_id.clone()).collect();
-                self.send_builds(action, chunk, back).await?;
+                let back: Vec<_> = back.map(|item| item.id.clone()).collect();
+                self.send_items(action, chunk, back).await?;
                 return self.settle_chunk(tenant, id, chunk).await;
             }
             if let Some(counted) = self.cloud.chunk(tenant, id, chunk).await? {
@@ -161,12 +163,11 @@ impl Oubli {
     /// Stops what has not begun in a chunk.
     async fn stop_chunk(&self, action: &Action, chunk: u32) -> Result<(), WorkflowError> {
         let (tenant, id) = (&action.tenant_id, &action.id);
-        let contacts = self.cloud.chunk_contacts(tenant, id, chunk).await?;
+        let planned = self.cloud.chunk_item_ids(tenant, id, chunk).await?;
         for _ in 0..LOOKS {
             let items = self.cloud.chunk_items(tenant, id, chunk).await?;
-            let not_begun =
-                |id: &&ContactId| items.get(*id).is_none_or(|item| item.state == ItemState::Queued);
-            let not_begun: Vec<_> = contacts.iter().filter(not_begun).cloned().collect();
+            let not_begun = |id: &&ItemId| items.get(*id).is_none_or(|item| item.state == ItemState::Queued);
+            let not_begun: Vec<_> = planned.iter().filter(not_begun).cloned().collect();
             if not_begun.is_empty() || self.cloud.stop_items(action, chunk, &not_begun).await? {
                 return self.settle_chunk(tenant, id, chunk).await;
             }
@@ -175,32 +176,37 @@ impl Oubli {
     }
 }
 
-fn planned_ids(ids: &[ContactId], cursor: Option<&str>) -> PlannedChunk {
+fn planned_ids<T: Into<ItemId>>(ids: Vec<T>, cursor: Option<&str>) -> PlannedChunk {
     let from = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0_usize);
-    let contact_ids: Vec<_> = ids.iter().skip(from).take(MAX_CHUNK_ITEMS).cloned().collect();
-    let to = from + contact_ids.len();
+    let count = ids.len();
+    let item_ids: Vec<_> = ids
+        .into_iter()
+        .skip(from)
+        .take(MAX_CHUNK_ITEMS)
+        .map(T::into)
+        .collect();
+    let to = from + item_ids.len();
     PlannedChunk {
-        contact_ids,
-        next: (to < ids.len()).then(|| to.to_string()),
+        item_ids,
+        next: (to < count).then(|| to.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oubli_domain::ContactId;
 
     #[test]
     fn ids_are_planned_in_pages_without_a_gap() {
         let ids: Vec<_> = (0..1_000)
             .map(|n| ContactId::parse(format!("c{n}")).unwrap())
             .collect();
-        let first = planned_ids(&ids, None);
-        assert_eq!(
-            (first.contact_ids.len(), first.next.as_deref()),
-            (500, Some("500"))
-        );
-        let second = planned_ids(&ids, first.next.as_deref());
-        assert_eq!((second.contact_ids.len(), second.next), (500, None));
-        assert_eq!([first.contact_ids, second.contact_ids].concat(), ids);
+        let first = planned_ids(ids.clone(), None);
+        assert_eq!((first.item_ids.len(), first.next.as_deref()), (500, Some("500")));
+        let second = planned_ids(ids.clone(), first.next.as_deref());
+        assert_eq!((second.item_ids.len(), second.next), (500, None));
+        let ids: Vec<ItemId> = ids.into_iter().map(ItemId::from).collect();
+        assert_eq!([first.item_ids, second.item_ids].concat(), ids);
     }
 }

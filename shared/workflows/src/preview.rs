@@ -1,11 +1,13 @@
 //! What an action would do, before it is started.
 
+use jiff::Timestamp;
 use oubli_cloud::ContactQuery;
 use oubli_domain::action::{ActionKind, ContactFilter, Selection};
+use oubli_domain::archive::{Archive, ArchiveState};
 use oubli_domain::contact::Contact;
 use oubli_domain::plan::PlanHasher;
 use oubli_domain::search::Search;
-use oubli_domain::{ContactId, FieldErrors, Reason, Sha256, TenantId};
+use oubli_domain::{ArchiveId, ContactId, FieldErrors, ItemId, Reason, Sha256, TenantId, UploadId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -15,13 +17,37 @@ const PAGE: u32 = 1_000;
 /// How many contacts that cannot be acted on are listed; all are counted.
 const MAX_LISTED: usize = 1_000;
 
-/// A contact on which the action is not possible.
+/// Something on which the action is not possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
-    /// Which.
-    pub contact_id: ContactId,
+    /// Which contact, if that is known.
+    pub contact_id: Option<ContactId>,
+    /// The archive that was named.
+    pub archive_id: Option<ArchiveId>,
+    /// The upload that was named.
+    pub upload_id: Option<UploadId>,
     /// Why.
     pub reason: Reason,
+}
+
+impl Blocked {
+    fn of(contact_id: Option<ContactId>, reason: Reason) -> Self {
+        Self {
+            contact_id,
+            archive_id: None,
+            upload_id: None,
+            reason,
+        }
+    }
+}
+
+/// A contact and the archive by which it would be anonymised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactArchive {
+    /// Which contact.
+    pub contact_id: ContactId,
+    /// Which archive.
+    pub archive_id: ArchiveId,
 }
 
 /// What an action would do.
@@ -33,10 +59,14 @@ pub struct Preview {
     pub documents: u64,
     /// The bytes of these.
     pub bytes: u64,
-    /// Contacts on which it is not possible; at most 1,000 are listed.
+    /// Those on which it is not possible; at most 1,000 are listed.
     pub blocked: Vec<Blocked>,
     /// How many those are.
     pub blocked_count: u64,
+    /// Of what would be anonymised: archives that nobody ever fetched; at most 1,000 are listed.
+    pub never_downloaded: Vec<ContactArchive>,
+    /// How many those are.
+    pub never_downloaded_count: u64,
     /// Codes of what the member should be told before starting.
     pub notices: Vec<&'static str>,
     /// The hash of exactly this plan.
@@ -45,60 +75,133 @@ pub struct Preview {
 
 struct Tally {
     kind: ActionKind,
+    now: Timestamp,
     hasher: PlanHasher,
     contacts: u64,
     documents: u64,
     bytes: u64,
     blocked: Vec<Blocked>,
     blocked_count: u64,
+    never_downloaded: Vec<ContactArchive>,
+    never_downloaded_count: u64,
 }
 
 impl Tally {
-    fn new(kind: ActionKind) -> Self {
-        let hasher = PlanHasher::new(kind);
+    fn new(kind: ActionKind, now: Timestamp) -> Self {
         Self {
             kind,
-            hasher,
+            now,
+            hasher: PlanHasher::new(kind),
             contacts: 0,
             documents: 0,
             bytes: 0,
             blocked: Vec::new(),
             blocked_count: 0,
+            never_downloaded: Vec::new(),
+            never_downloaded_count: 0,
         }
     }
 
     fn contact(&mut self, contact: &Contact) {
-        self.hasher.contact(contact);
         let possible = match self.kind {
             ActionKind::Export => contact.may_export(),
+            ActionKind::Anonymise => contact.may_anonymise(self.now).map(|_| ()),
+            ActionKind::Restore => contact.may_restore(self.now).map(|_| ()),
         };
-        match possible {
-            Ok(()) => {
-                self.contacts += 1;
-                self.documents += contact.document_count;
-                self.bytes += contact.document_bytes;
+        self.hasher.contact(contact, possible.err());
+        if let Err(reason) = possible {
+            return self.block(Blocked::of(Some(contact.id.clone()), reason));
+        }
+        let archive = contact.last_archive.as_ref();
+        let (documents, bytes) = match (self.kind, archive) {
+            // What would come back is in the archive.
+            (ActionKind::Restore, Some(archive)) => (archive.document_count, archive.document_bytes),
+            _ => (contact.document_count, contact.document_bytes),
+        };
+        self.take(documents, bytes);
+        let unsaved = archive.filter(|archive| archive.downloaded_at.is_none());
+        if let (ActionKind::Anonymise, Some(archive)) = (self.kind, unsaved) {
+            self.never_downloaded_count += 1;
+            if self.never_downloaded.len() < MAX_LISTED {
+                self.never_downloaded.push(ContactArchive {
+                    contact_id: contact.id.clone(),
+                    archive_id: archive.id.clone(),
+                });
             }
-            Err(reason) => self.block(contact.id.clone(), reason),
+        }
+    }
+
+    fn archive(&mut self, id: &ArchiveId, archive: Option<&Archive>) {
+        let item = ItemId::from(id.clone());
+        let Some(archive) = archive else {
+            self.hasher.absent(&item);
+            let blocked = Blocked::of(None, Reason::ArchiveAbsent);
+            return self.block(Blocked {
+                archive_id: Some(id.clone()),
+                ..blocked
+            });
+        };
+        let is_ready = archive.state_at(self.now) == ArchiveState::Ready;
+        let refused = (!is_ready).then_some(Reason::ArchiveExpired);
+        self.hasher.source(&item, archive.size_bytes, refused);
+        match refused {
+            None => self.take(archive.document_count, archive.document_bytes),
+            Some(reason) => self.block(Blocked {
+                archive_id: Some(id.clone()),
+                ..Blocked::of(Some(archive.contact_id.clone()), reason)
+            }),
+        }
+    }
+
+    /// A saved archive: what is in it is known once it was verified, its size is.
+    fn upload(&mut self, id: &UploadId, size_bytes: Option<u64>) {
+        let item = ItemId::from(id.clone());
+        match size_bytes {
+            Some(size_bytes) => {
+                self.hasher.source(&item, size_bytes, None);
+                self.take(0, size_bytes);
+            }
+            None => {
+                self.hasher.absent(&item);
+                self.block(Blocked {
+                    upload_id: Some(id.clone()),
+                    ..Blocked::of(None, Reason::UploadMissing)
+                });
+            }
         }
     }
 
     fn absent(&mut self, contact_id: ContactId) {
-        self.hasher.absent(&contact_id);
-        self.block(contact_id, Reason::ContactAbsent);
+        self.hasher.absent(&contact_id.clone().into());
+        self.block(Blocked::of(Some(contact_id), Reason::ContactAbsent));
     }
 
-    fn block(&mut self, contact_id: ContactId, reason: Reason) {
+    fn take(&mut self, documents: u64, bytes: u64) {
+        self.contacts += 1;
+        self.documents += documents;
+        self.bytes += bytes;
+    }
+
+    fn block(&mut self, blocked: Blocked) {
         self.blocked_count += 1;
         if self.blocked.len() < MAX_LISTED {
-            self.blocked.push(Blocked { contact_id, reason });
+            self.blocked.push(blocked);
         }
     }
 
-    fn finish(self) -> Preview {
+    fn finish(self, selection: &Selection) -> Preview {
         let mut notices = match self.kind {
             // The archives live ten days; they should be saved in a safe place.
             ActionKind::Export => vec!["archives_live_ten_days", "save_the_archives"],
+            ActionKind::Anonymise => vec!["irreversible", "save_the_archives", "lost_after_ten_days"],
+            ActionKind::Restore => vec!["archives_are_verified_first"],
         };
+        if self.never_downloaded_count > 0 {
+            notices.push("some_archives_were_never_downloaded");
+        }
+        if matches!(selection, Selection::UploadIds(_)) {
+            notices.push("contents_are_known_when_verified");
+        }
         if self.blocked_count > 0 {
             notices.push("some_contacts_are_blocked");
         }
@@ -108,6 +211,8 @@ impl Tally {
             bytes: self.bytes,
             blocked: self.blocked,
             blocked_count: self.blocked_count,
+            never_downloaded: self.never_downloaded,
+            never_downloaded_count: self.never_downloaded_count,
             notices,
             plan_hash: self.hasher.finish(),
         }
@@ -139,8 +244,23 @@ impl Oubli {
         kind: ActionKind,
         selection: &Selection,
     ) -> Result<Preview, WorkflowError> {
-        let mut tally = Tally::new(kind);
+        let mut tally = Tally::new(kind, self.now());
         match selection {
+            Selection::ArchiveIds(ids) => {
+                let mut ids = ids.clone();
+                ids.sort();
+                for (id, archive) in ids.iter().zip(self.cloud.archives(tenant, &ids).await?) {
+                    tally.archive(id, archive.as_ref());
+                }
+            }
+            Selection::UploadIds(ids) => {
+                let mut ids = ids.clone();
+                ids.sort();
+                for id in &ids {
+                    let saved = self.cloud.saved_upload(tenant, id, self.now()).await?;
+                    tally.upload(id, saved.map(|saved| saved.size_bytes));
+                }
+            }
             Selection::ContactIds(ids) => {
                 // The order in which they were named is no part of the plan.
                 let mut ids = ids.clone();
@@ -172,6 +292,6 @@ impl Oubli {
                 }
             }
         }
-        Ok(tally.finish())
+        Ok(tally.finish(selection))
     }
 }

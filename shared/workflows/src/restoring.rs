@@ -5,6 +5,7 @@
 //! which its shelf is cleared.
 
 mod documents;
+mod origin;
 mod source;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +15,7 @@ use oubli_archive::zip64::MAX_ARCHIVE_BYTES;
 use oubli_cloud::{
     Purge, ReadyRestore, RestoreOrigin, RestoreOutcome, RestoredFrom, SavedSource, SavedUpload, TakenItem,
 };
-use oubli_domain::action::{Action, ITEM_LEASE, Subject, Verdict};
+use oubli_domain::action::{Action, ActionKind, ITEM_LEASE, MAX_ITEM_ATTEMPTS, Subject, Verdict};
 use oubli_domain::archive::{Archive, ArchiveState};
 use oubli_domain::contact::{Contact, ContactState, Restored, Shelf};
 use oubli_domain::message::ItemMessage;
@@ -25,6 +26,7 @@ use tracing::Span;
 use crate::Oubli;
 use crate::error::WorkflowError;
 use documents::{Returned, write_documents};
+use origin::Origin;
 use source::{RangedReader, SourceError};
 
 /// How often a restore begins again when its archive or its contact changes meanwhile.
@@ -51,17 +53,18 @@ impl<E: Into<WorkflowError>> From<E> for RestoreError {
 
 impl From<Refusal> for RestoreError {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Unavailable(error) => match SourceError::of(error) {
-                Ok(SourceError::Moved) => Self::Moved,
-                Ok(SourceError::Cloud(error)) => Self::Workflow(error.into()),
-                Ok(SourceError::Task(error)) => Self::Workflow(WorkflowError::internal(error)),
-                Err(error) => Self::Workflow(WorkflowError::internal(error)),
-            },
-            refused => {
-                tracing::info!(refusal = %refused, "an archive is refused");
-                failed(refused.reason())
-            }
+        if let Some(reason) = refusal.reason() {
+            tracing::info!(%refusal, "an archive is refused");
+            return failed(reason);
+        }
+        let Refusal::Unavailable(error) = refusal else {
+            return Self::Workflow(WorkflowError::internal(refusal));
+        };
+        match SourceError::of(error) {
+            Ok(SourceError::Moved) => Self::Moved,
+            Ok(SourceError::Cloud(error)) => Self::Workflow(error.into()),
+            Ok(SourceError::Task(error)) => Self::Workflow(WorkflowError::internal(error)),
+            Err(error) => Self::Workflow(WorkflowError::internal(error)),
         }
     }
 }
@@ -72,13 +75,6 @@ fn failed(reason: Reason) -> RestoreError {
 
 fn skipped(reason: Reason) -> RestoreError {
     RestoreError::Ended(Verdict::Skipped(reason))
-}
-
-/// Whence a contact comes back.
-#[derive(Debug)]
-enum Origin {
-    Archive(Archive),
-    Upload(SavedUpload),
 }
 
 /// An archive that was verified from its first byte to its last.
@@ -97,9 +93,9 @@ impl Oubli {
     ///
     /// # Errors
     /// [`WorkflowError::Busy`], [`WorkflowError::Internal`]: the message is to come again.
-    pub async fn restore(&self, message: &ItemMessage) -> Result<(), WorkflowError> {
+    pub async fn restore_item(&self, message: &ItemMessage) -> Result<(), WorkflowError> {
         let (tenant, chunk) = (&message.tenant_id, message.chunk);
-        let Some((action, taken)) = self.begin_item(message).await? else {
+        let Some((action, taken)) = self.begin_item(ActionKind::Restore, message).await? else {
             return self.forget_used(message).await;
         };
         let work = Work {
@@ -108,7 +104,14 @@ impl Oubli {
             taken: &taken,
         };
         let mut contact = None;
-        match self.restore_item(work, &mut contact).await {
+        let ended = if taken.item.attempts > MAX_ITEM_ATTEMPTS {
+            contact = taken.item.contact_id.clone();
+            Err(failed(Reason::TooManyAttempts))
+        } else {
+            // A large future, on the heap.
+            Box::pin(self.restore_patiently(work, &mut contact)).await
+        };
+        match ended {
             Ok(()) => {}
             Err(RestoreError::Ended(verdict)) => {
                 tracing::info!(?verdict, "the contact is not restored");
@@ -136,7 +139,7 @@ impl Oubli {
     }
 
     /// Restores from the item's archive; from the bytes that it has by then, if others come meanwhile.
-    async fn restore_item(
+    async fn restore_patiently(
         &self,
         work: Work<'_>,
         contact: &mut Option<ContactId>,
@@ -189,91 +192,6 @@ impl Oubli {
             self.purge_now(&note).await;
         }
         restored.map(|_| ())
-    }
-
-    /// Where the item's archive is; for what is known of its contact before it is read, see `contact`.
-    async fn origin(
-        &self,
-        work: Work<'_>,
-        contact: &mut Option<ContactId>,
-    ) -> Result<(Origin, SavedSource), RestoreError> {
-        let tenant = &work.action.tenant_id;
-        let item = &work.taken.item.id;
-        match work.action.subject {
-            Subject::Contact => {
-                let id = ContactId::from(item.clone());
-                *contact = Some(id.clone());
-                if self.cloud.is_erased(tenant, &id).await? {
-                    return Err(failed(Reason::ErasedByRequest));
-                }
-                let found = self.cloud.contact(tenant, &id).await?;
-                let found = found.ok_or_else(|| failed(Reason::ContactAbsent))?;
-                match found.may_restore(self.now()) {
-                    Ok(archive) => self.stored_origin(tenant, archive, contact).await,
-                    Err(reason @ Reason::NotAnonymised) => Err(skipped(reason)),
-                    Err(reason) => Err(failed(reason)),
-                }
-            }
-            Subject::Archive => {
-                let archive = ArchiveId::from(item.clone());
-                self.stored_origin(tenant, &archive, contact).await
-            }
-            Subject::Upload => {
-                let upload = UploadId::from(item.clone());
-                self.uploaded_origin(tenant, &upload, contact).await
-            }
-        }
-    }
-
-    async fn stored_origin(
-        &self,
-        tenant: &TenantId,
-        archive: &ArchiveId,
-        contact: &mut Option<ContactId>,
-    ) -> Result<(Origin, SavedSource), RestoreError> {
-        let archive = self.cloud.archive(tenant, archive).await?;
-        let archive = archive.ok_or_else(|| failed(Reason::ArchiveAbsent))?;
-        *contact = Some(archive.contact_id.clone());
-        if archive.state_at(self.now()) != ArchiveState::Ready {
-            return Err(failed(Reason::ArchiveExpired));
-        }
-        let source = self.cloud.stored_source(&archive).await?;
-        let source = source.ok_or_else(|| failed(Reason::ArchiveExpired))?;
-        Ok((Origin::Archive(archive), source))
-    }
-
-    async fn uploaded_origin(
-        &self,
-        tenant: &TenantId,
-        upload: &UploadId,
-        contact: &mut Option<ContactId>,
-    ) -> Result<(Origin, SavedSource), RestoreError> {
-        let missing = || failed(Reason::UploadMissing);
-        let saved = self.cloud.saved_upload(tenant, upload, self.now()).await?;
-        let saved = saved.ok_or_else(missing)?;
-        if let Some(used) = &saved.restored {
-            *contact = Some(used.contact_id.clone());
-            // Its bytes are gone; but what they held may be there, just as it was.
-            let present = self.cloud.contact(tenant, &used.contact_id).await?;
-            let is_there = present.is_some_and(|present| {
-                present.state == ContactState::Active
-                    && present.restored.is_some_and(|restored| {
-                        restored.manifest_sha256 == used.manifest_sha256
-                            && restored.contact_version == present.version
-                    })
-            });
-            return Err(if is_there {
-                skipped(Reason::NotAnonymised)
-            } else {
-                missing()
-            });
-        }
-        if saved.size_bytes > MAX_ARCHIVE_BYTES {
-            return Err(failed(Reason::ArchiveTooLarge));
-        }
-        let source = self.cloud.uploaded_source(&saved).await?;
-        let source = source.ok_or_else(missing)?;
-        Ok((Origin::Upload(saved), source))
     }
 
     /// Verifies an archive, all of it.

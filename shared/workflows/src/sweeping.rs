@@ -4,9 +4,9 @@ use futures::stream::{self, StreamExt};
 use jiff::SignedDuration;
 use oubli_cloud::{OpenWork, SHARDS};
 use oubli_domain::action::{Action, ItemState, PlannerStep};
-use oubli_domain::archive::ArchiveState;
+use oubli_domain::archive::{Archive, ArchiveState};
 use oubli_domain::message::{NotifyMessage, PlanMessage};
-use oubli_domain::{ActionId, ArchiveId, TenantId};
+use oubli_domain::{ActionId, ArchiveId, ItemId, TenantId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -146,25 +146,21 @@ impl Oubli {
             .await?;
         let lost = self.lost_items(&found, chunk).await?;
         swept.items += lost.len() as u64;
-        self.send_builds(&found, chunk, lost).await?;
+        self.send_items(&found, chunk, lost).await?;
         self.settle_chunk(tenant, action, chunk).await
     }
 
-    async fn lost_items(
-        &self,
-        action: &Action,
-        chunk: u32,
-    ) -> Result<Vec<oubli_domain::ContactId>, WorkflowError> {
+    async fn lost_items(&self, action: &Action, chunk: u32) -> Result<Vec<ItemId>, WorkflowError> {
         let now = self.now();
-        let contacts = self
+        let planned = self
             .cloud
-            .chunk_contacts(&action.tenant_id, &action.id, chunk)
+            .chunk_item_ids(&action.tenant_id, &action.id, chunk)
             .await?;
         let items = self
             .cloud
             .chunk_items(&action.tenant_id, &action.id, chunk)
             .await?;
-        let is_lost = |id: &oubli_domain::ContactId| match items.get(id) {
+        let is_lost = |id: &ItemId| match items.get(id) {
             None => true,
             Some(item) => match item.state {
                 ItemState::Queued => true,
@@ -172,7 +168,7 @@ impl Oubli {
                 ItemState::Done | ItemState::Failed | ItemState::Skipped | ItemState::Stopped => false,
             },
         };
-        Ok(contacts.into_iter().filter(is_lost).collect())
+        Ok(planned.into_iter().filter(is_lost).collect())
     }
 
     async fn drive_archive(
@@ -192,15 +188,45 @@ impl Oubli {
         if broom_is_late {
             self.cloud.delete_archive_object(&found.object_key).await?;
         }
-        if self.cloud.archive_object_exists(&found).await? {
+        if self.cloud.archive_object_size(&found).await?.is_some() {
             if found.state == ArchiveState::Ready {
                 swept.expired += 1;
             }
             Ok(self.cloud.note_expired(&found, now).await?)
         } else {
             swept.deleted += 1;
-            Ok(self.cloud.note_deleted(&found, now).await?)
+            self.note_gone(&found).await
         }
+    }
+
+    /// S3 says that it has deleted an object: if it was an archive's, its record and its contact say so too.
+    /// S3 is asked whether that is true; an event may be late, or nobody's.
+    ///
+    /// # Errors
+    /// [`WorkflowError::Busy`], [`WorkflowError::Internal`].
+    pub async fn note_object_deleted(&self, object_key: &str) -> Result<bool, WorkflowError> {
+        let Some((tenant, archive)) = oubli_cloud::archive_of_object(object_key) else {
+            return Ok(false);
+        };
+        let found = self.cloud.archive(&tenant, &archive).await?;
+        // Attempts that were given up have objects too, which are nobody's archive.
+        let Some(found) = found.filter(|found| found.object_key == object_key) else {
+            return Ok(false);
+        };
+        if self.cloud.archive_object_size(&found).await?.is_some() {
+            return Ok(false);
+        }
+        self.note_gone(&found).await?;
+        Ok(true)
+    }
+
+    /// The archive is gone for good: what could be restored from it alone is sealed.
+    async fn note_gone(&self, archive: &Archive) -> Result<(), WorkflowError> {
+        let now = self.now();
+        self.cloud
+            .seal_contact(&archive.tenant_id, &archive.contact_id, &archive.id, now)
+            .await?;
+        Ok(self.cloud.note_deleted(archive, now).await?)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
-use oubli_domain::Reason;
-use oubli_domain::action::{Action, Item, ItemState};
+use oubli_domain::action::{Action, ActionKind, ItemState, Verdict};
+use oubli_domain::{ArchiveId, ContactId, Reason, TenantId};
 
-use super::{TakenItem, counter_of, held_by, item_state_code};
+use super::{TakenItem, counter_of, held_by, item_state_code, read_item};
 use crate::connect::Cloud;
 use crate::contacts::PastAction;
 use crate::error::CloudError;
@@ -14,17 +14,8 @@ use crate::items;
 use crate::keys;
 use crate::table::Transacted;
 
-/// How an item ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ItemOutcome {
-    /// Impossible, or given up.
-    Failed(Reason),
-    /// Nothing to do.
-    Skipped(Reason),
-}
-
 impl Cloud {
-    /// Records that an item cannot be done. `false`: this attempt does not hold it any more.
+    /// Records that an item cannot be done, or need not be. `false`: this attempt does not hold it any more.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -33,14 +24,14 @@ impl Cloud {
         action: &Action,
         chunk: u32,
         taken: &TakenItem,
-        outcome: ItemOutcome,
+        verdict: Verdict,
+        contact: Option<&ContactId>,
         now: Timestamp,
     ) -> Result<bool, CloudError> {
-        let (state, reason) = match outcome {
-            ItemOutcome::Failed(reason) => (ItemState::Failed, reason),
-            ItemOutcome::Skipped(reason) => (ItemState::Skipped, reason),
+        let (state, reason) = match verdict {
+            Verdict::Failed(reason) => (ItemState::Failed, reason),
+            Verdict::Skipped(reason) => (ItemState::Skipped, reason),
         };
-        let (tenant, contact) = (&action.tenant_id, &taken.item.contact_id);
         let past = PastAction {
             action_id: action.id.clone(),
             kind: action.kind,
@@ -49,27 +40,75 @@ impl Cloud {
             at: now,
             archive_id: None,
         };
-        let past = items::with_key(
-            items::write("past action", &past)?,
-            &keys::past_action(tenant, contact, &action.id),
-        );
-        let mut writes = self.end_item_writes(action, chunk, taken, state, Some(reason))?;
+        self.end(action, chunk, taken, contact, past).await
+    }
+
+    /// Records that an item is done of which all that it changes is changed already. `false`: this attempt
+    /// does not hold it any more.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn complete_item(
+        &self,
+        action: &Action,
+        chunk: u32,
+        taken: &TakenItem,
+        contact: &ContactId,
+        archive: Option<ArchiveId>,
+        now: Timestamp,
+    ) -> Result<bool, CloudError> {
+        let past = PastAction {
+            action_id: action.id.clone(),
+            kind: action.kind,
+            state: ItemState::Done,
+            reason: None,
+            at: now,
+            archive_id: archive,
+        };
+        self.end(action, chunk, taken, Some(contact), past).await
+    }
+
+    async fn end(
+        &self,
+        action: &Action,
+        chunk: u32,
+        taken: &TakenItem,
+        contact: Option<&ContactId>,
+        past: PastAction,
+    ) -> Result<bool, CloudError> {
+        let (state, reason) = (past.state, past.reason);
+        let mut writes = self.end_item_writes(action, chunk, taken, state, reason, contact)?;
         let there = writes.len();
-        writes.push(
-            self.contacts
-                .check_write(&keys::contact(tenant, contact), Condition::Present("pk"))?,
-        );
-        writes.push(self.contacts.put_write(past, None)?);
+        if let Some(contact) = contact {
+            writes.extend(self.past_writes(&action.tenant_id, contact, &past)?);
+        }
         let mut outcome = self.requests.transact(writes).await?;
         if outcome.refused(there).is_some() {
             // No contact, so no card on which it could stand.
-            let writes = self.end_item_writes(action, chunk, taken, state, Some(reason))?;
+            let writes = self.end_item_writes(action, chunk, taken, state, reason, contact)?;
             outcome = self.requests.transact(writes).await?;
         }
         match outcome {
             Transacted::Yes => Ok(true),
             Transacted::No(_) => self.ended_by(action, chunk, taken, state).await,
         }
+    }
+
+    /// The writes that tell on a contact's card, if there is one, how an action ended for it.
+    fn past_writes(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+        past: &PastAction,
+    ) -> Result<[TransactWriteItem; 2], CloudError> {
+        let key = keys::past_action(tenant, contact, &past.action_id);
+        let past = items::with_key(items::write("past action", past)?, &key);
+        let there = Condition::Present("pk");
+        Ok([
+            self.contacts
+                .check_write(&keys::contact(tenant, contact), there)?,
+            self.contacts.put_write(past, None)?,
+        ])
     }
 
     /// The writes that end an item and count it, for a transaction.
@@ -80,15 +119,20 @@ impl Cloud {
         taken: &TakenItem,
         state: ItemState,
         reason: Option<Reason>,
+        contact: Option<&ContactId>,
     ) -> Result<Vec<TransactWriteItem>, CloudError> {
         let (tenant, id) = (&action.tenant_id, &action.id);
-        let mut item = Update::of(keys::item(tenant, id, chunk, &taken.item.contact_id))
+        let mut item = Update::of(keys::item(tenant, id, chunk, &taken.item.id))
             .set("state", text(item_state_code(state)))
             .set_or_remove("reason", reason.map(|reason| text(reason.code())))
             .remove("lease_until")
             .remove("lease_until_ms")
             .when(held_by(&taken.attempt_id));
-        if state != ItemState::Done {
+        if let Some(contact) = contact {
+            item = item.set("contact_id", text(contact));
+        }
+        // An archive that was not completed is none.
+        if action.kind == ActionKind::Export && state != ItemState::Done {
             item = item.remove("archive_id");
         }
         let count = Update::of(keys::chunk(tenant, id, chunk)).add(counter_of(state), 1);
@@ -106,11 +150,11 @@ impl Cloud {
         taken: &TakenItem,
         state: ItemState,
     ) -> Result<bool, CloudError> {
-        let key = keys::item(&action.tenant_id, &action.id, chunk, &taken.item.contact_id);
+        let key = keys::item(&action.tenant_id, &action.id, chunk, &taken.item.id);
         let Some(found) = self.requests.get(&key).await? else {
             return Ok(false);
         };
-        let item: Item = items::read("item", found)?;
+        let item = read_item(found)?;
         Ok(item.state == state && item.attempt_id.as_ref() == Some(&taken.attempt_id))
     }
 }

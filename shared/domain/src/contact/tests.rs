@@ -57,6 +57,7 @@ pub(crate) fn anonymised(version: u64) -> Contact {
         action_id: ActionId::parse("a1").unwrap(),
         attempt_id: AttemptId::parse("t1").unwrap(),
         contact_version: version,
+        left: None,
         archive_id: ArchiveId::parse("r1").unwrap(),
         at: now(),
         restorable_until: archive_expiry(now()),
@@ -123,6 +124,7 @@ fn an_anonymised_contact_is_restorable_until_its_archive_ends_and_sealed_then() 
     assert_eq!(contact.fields.first_name.as_ref().unwrap().expose(), "XXXXX_169");
     assert_eq!(contact.name_key(), "xxxxx\txxxxx_169");
     assert_ne!(contact.shelf(), archived(5, 5).shelf());
+    assert_eq!(contact.left_shelf(), Some(archived(5, 5).shelf()));
 
     let end = archive_expiry(now());
     let before = end - SignedDuration::from_millis(1);

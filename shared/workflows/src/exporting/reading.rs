@@ -6,7 +6,8 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 use oubli_archive::contents::PlannedDocument;
 use oubli_cloud::Cloud;
-use oubli_domain::{ContactId, DocumentId, Reason, TenantId};
+use oubli_domain::contact::Shelf;
+use oubli_domain::{DocumentId, Reason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -64,16 +65,10 @@ pub(super) struct DocumentReader {
 
 impl DocumentReader {
     /// Starts to read documents of a contact.
-    pub(super) fn start(
-        cloud: &Cloud,
-        tenant: &TenantId,
-        contact: &ContactId,
-        documents: Vec<Arc<WantedDocument>>,
-    ) -> Self {
+    pub(super) fn start(cloud: &Cloud, shelf: &Shelf, documents: Vec<Arc<WantedDocument>>) -> Self {
         let source = Arc::new(Source {
             cloud: cloud.clone(),
-            tenant: tenant.clone(),
-            contact: contact.clone(),
+            shelf: shelf.clone(),
         });
         let room = Arc::new(Semaphore::new(usize::try_from(AHEAD_KIB).unwrap_or(usize::MAX)));
         let pieces = stream::iter(documents)
@@ -159,8 +154,7 @@ fn ranges(size_bytes: u64) -> impl Iterator<Item = Range> {
 /// Whose documents are read, and where.
 struct Source {
     cloud: Cloud,
-    tenant: TenantId,
-    contact: ContactId,
+    shelf: Shelf,
 }
 
 impl Source {
@@ -187,7 +181,7 @@ impl Source {
         let wanted = (!range.whole).then_some((range.from, range.to));
         let mut stream = self
             .cloud
-            .read_document(&self.tenant, &self.contact, &document.id, wanted)
+            .read_document(&self.shelf, &document.id, wanted)
             .await?
             .ok_or_else(unreadable)?;
         let expected = usize::try_from(range.len()).map_err(WorkflowError::internal)?;

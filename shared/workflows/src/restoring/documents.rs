@@ -94,7 +94,7 @@ fn document_of(saved: &SavedDocument, shelf: &Shelf, stored_at: Timestamp) -> Do
         state: DocumentState::Stored,
         fields: DocumentFields {
             name: saved.name.clone(),
-            content_type: saved.content_type.clone(),
+            content_type: saved.content_type.to_string(),
             size_bytes: saved.size_bytes,
             sha256: Some(saved.sha256),
             crc32: Some(saved.crc32),

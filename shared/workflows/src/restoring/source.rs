@@ -44,13 +44,13 @@ impl SourceError {
     }
 }
 
-type Read1 = Result<Bytes, SourceError>;
+type Window = Result<Bytes, SourceError>;
 
 /// A stretch that is being read.
 struct Ahead {
     from: u64,
     to: u64,
-    bytes: JoinHandle<Read1>,
+    bytes: JoinHandle<Window>,
 }
 
 impl Drop for Ahead {
@@ -147,7 +147,7 @@ impl RangedReader {
 }
 
 /// Reads a stretch, again if its connection breaks: of the thousands that a large archive needs, one does.
-async fn read_patiently(cloud: &Cloud, source: &SavedSource, from: u64, to: u64) -> Read1 {
+async fn read_patiently(cloud: &Cloud, source: &SavedSource, from: u64, to: u64) -> Window {
     for _ in 1..READS {
         match cloud.read_saved(source, from, to).await {
             Err(error) => tracing::info!(%error, "a part of an archive is read again"),
@@ -171,8 +171,8 @@ impl Read for RangedReader {
         let offset = usize::try_from(self.at - self.window_from).map_err(io::Error::other)?;
         let here = self.window.get(offset..).unwrap_or_default();
         let count = here.len().min(into.len());
-        for (to, from) in into.iter_mut().zip(here) {
-            *to = *from;
+        if let (Some(to), Some(from)) = (into.get_mut(..count), here.get(..count)) {
+            to.copy_from_slice(from);
         }
         self.at += count as u64;
         Ok(count)

@@ -16,6 +16,7 @@ mod idempotency;
 mod input;
 mod mails;
 mod outside;
+mod restore;
 mod selections;
 mod surface;
 mod user_guide;

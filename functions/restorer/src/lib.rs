@@ -21,7 +21,7 @@ pub async fn handle(oubli: &Oubli, metrics: &Metrics, event: SqsEvent) -> SqsBat
         )
     };
     let response = run_batch(event, CONCURRENCY, span_of, |message| async move {
-        oubli.restore(&message).await.map_err(Retry::because)
+        oubli.restore_item(&message).await.map_err(Retry::because)
     })
     .await;
     metrics.emit(oubli.now(), &batch_metrics(records, &response));

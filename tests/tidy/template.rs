@@ -353,7 +353,11 @@ fn archives_are_signed_by_a_key_that_never_leaves_and_three_functions_may_use() 
     for (place, statement) in statements(template) {
         let actions = statement.get("Action").map(texts).unwrap_or_default();
         for action in actions.into_iter().filter(|action| action.starts_with("kms:")) {
-            assert_eq!(referred(statement.get("Resource").unwrap()), "ArchiveKey", "{place}");
+            assert_eq!(
+                referred(statement.get("Resource").unwrap()),
+                "ArchiveKey",
+                "{place}"
+            );
             let role = place.split('/').next().unwrap().to_owned();
             allowed.insert((role, action.to_owned()));
         }

@@ -59,6 +59,11 @@ pub fn at(status: StatusCode, location: &str, view: impl Serialize) -> Result<Re
     Ok(response)
 }
 
+/// 201 with a view of what cannot be read again.
+pub fn created(view: impl Serialize) -> Response {
+    (StatusCode::CREATED, Json(view)).into_response()
+}
+
 /// An answer with the entity tag of a version.
 ///
 /// # Errors

@@ -93,8 +93,9 @@ pub async fn list(
         .oubli
         .list_contacts(&staff.caller.tenant_id, staff.query)
         .await?;
+    let now = state.oubli.now();
     Ok(answer::ok(PageView::new(page, |contact| {
-        ContactView::new(&contact)
+        ContactView::new(&contact, now)
     })))
 }
 
@@ -119,10 +120,8 @@ pub async fn create(
         )
         .await?;
     let location = format!("/v1/contacts/{}", contact.id);
-    answer::versioned(
-        answer::at(StatusCode::CREATED, &location, ContactView::new(&contact))?,
-        contact.version,
-    )
+    let view = ContactView::new(&contact, state.oubli.now());
+    answer::versioned(answer::at(StatusCode::CREATED, &location, view)?, contact.version)
 }
 
 /// One contact, with its past data actions.
@@ -136,7 +135,8 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     let card = state.oubli.get_contact(&staff.caller.tenant_id, &id).await?;
     let version = card.contact.version;
-    answer::versioned(answer::ok(ContactCardView::new(card)), version)
+    let view = ContactCardView::new(card, state.oubli.now());
+    answer::versioned(answer::ok(view), version)
 }
 
 /// Change a contact.
@@ -160,7 +160,8 @@ pub async fn update(
         .oubli
         .update_contact(&staff.caller.tenant_id, &id, expected, change)
         .await?;
-    answer::versioned(answer::ok(ContactView::new(&contact)), contact.version)
+    let view = ContactView::new(&contact, state.oubli.now());
+    answer::versioned(answer::ok(view), contact.version)
 }
 
 /// Remove a contact and its documents.

@@ -1,4 +1,4 @@
-//! `/v1/data-actions`: exports of one contact or of many.
+//! `/v1/data-actions`: exports, anonymisations and restores of one contact or of many.
 
 pub mod body;
 pub mod view;
@@ -37,10 +37,10 @@ pub async fn preview(
     State(state): State<ApiState>,
     Json(body): Json<PreviewBody>,
 ) -> Result<Response, Problem> {
-    let (kind, selection) = body.parse().map_err(|errors| Problem::refused(&errors))?;
+    let plan = body.parse().map_err(|errors| Problem::refused(&errors))?;
     let preview = state
         .oubli
-        .preview(&staff.caller.tenant_id, kind, &selection)
+        .preview(&staff.caller.tenant_id, plan.kind, &plan.selection)
         .await?;
     Ok(answer::ok(PreviewView::new(preview)))
 }
@@ -48,7 +48,8 @@ pub async fn preview(
 /// Start a data action.
 ///
 /// With the `plan_hash` of a preview, the action starts only if that preview would still be the same.
-/// A filter is read again while it is planned; who was entered after the start is not in it.
+/// A filter is read again while it is planned; who was entered after the start is not in it. To anonymise,
+/// `acknowledged` must be `true`: it says that the member has read the notices of the preview.
 #[utoipa::path(post, path = "/v1/data-actions", operation_id = "start_data_action", tag = "data actions",
     security(("staff_token" = [])),
     params(("Idempotency-Key" = inline(Option<String>), Header, nullable = false, max_length = 255, description = "Makes a repetition harmless for 24 hours")),
@@ -59,18 +60,9 @@ pub async fn start(
     State(state): State<ApiState>,
     command: Command<NewActionBody>,
 ) -> Result<Response, Problem> {
-    let plan = command.body.parse().map_err(|errors| Problem::refused(&errors))?;
+    let new = command.body.parse().map_err(|errors| Problem::refused(&errors))?;
     let idempotency = &command.idempotency.of(&staff.caller.member_id);
-    let action = state
-        .oubli
-        .start_action(
-            &staff.caller,
-            plan.kind,
-            plan.selection,
-            plan.plan_hash,
-            idempotency,
-        )
-        .await?;
+    let action = state.oubli.start_action(&staff.caller, new, idempotency).await?;
     let location = format!("/v1/data-actions/{}", action.id);
     answer::at(StatusCode::ACCEPTED, &location, ActionView::new(action))
 }
@@ -106,7 +98,7 @@ pub async fn get(
     )))
 }
 
-/// The contacts of a data action, each with its result.
+/// The items of a data action, each with its result.
 #[utoipa::path(get, path = "/v1/data-actions/{action_id}/items", operation_id = "list_data_action_items",
     tag = "data actions", security(("staff_token" = [])),
     params(("action_id" = String, Path),

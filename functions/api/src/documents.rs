@@ -2,8 +2,6 @@
 //!
 //! Bytes never pass through here: uploads go to storage by a signed link, downloads come from it.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -21,6 +19,7 @@ use crate::input::{Command, Json, Path};
 use crate::problem::{Problem, problems};
 use crate::schema;
 use crate::state::ApiState;
+use crate::upload::UploadView;
 
 /// A document.
 #[derive(Serialize, ToSchema)]
@@ -83,34 +82,11 @@ pub struct NewDocumentView {
     upload: UploadView,
 }
 
-/// How to upload the bytes of a document.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Upload)]
-pub struct UploadView {
-    /// The HTTP method.
-    #[schema(example = "PUT")]
-    method: String,
-    /// The signed link.
-    url: String,
-    /// The headers that the client must send, exactly these.
-    headers: BTreeMap<String, String>,
-    /// When the link ends.
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Timestamp,
-}
-
 impl NewDocumentView {
     fn new(new: NewDocument) -> Self {
-        let upload = new.upload;
-        let upload = UploadView {
-            method: upload.method,
-            url: upload.url,
-            headers: upload.headers,
-            expires_at: upload.expires_at,
-        };
         Self {
             document: DocumentView::new(new.document),
-            upload,
+            upload: UploadView::new(new.upload),
         }
     }
 }

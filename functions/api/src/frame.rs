@@ -73,7 +73,7 @@ pub async fn frame(State(ids): State<RequestIds>, request: Request, next: Next) 
 
 /// Whether a cache may keep what is found there: only what is the same for everybody.
 fn may_be_kept(path: &str) -> bool {
-    !path.starts_with("/v1/") || matches!(path, "/v1/health" | "/v1/openapi.json")
+    !path.starts_with("/v1/") || matches!(path, "/v1/health" | "/v1/openapi.json" | "/v1/archive-keys")
 }
 
 /// Every answer from 400 on is a problem, whoever gave it.

@@ -5,6 +5,8 @@
 //! same router serves behind API Gateway, in the local runner and in tests.
 
 pub mod answer;
+pub mod archive_keys;
+pub mod archive_uploads;
 pub mod archives;
 pub mod auth;
 pub mod contacts;
@@ -21,6 +23,7 @@ pub mod openapi;
 pub mod problem;
 mod schema;
 pub mod state;
+pub mod upload;
 
 use std::sync::Arc;
 
@@ -58,6 +61,8 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(data_actions::retry))
         .routes(routes!(data_actions::notify))
         .routes(routes!(archives::content))
+        .routes(routes!(archive_keys::list))
+        .routes(routes!(archive_uploads::create))
 }
 
 /// The OpenAPI 3.1 document of all routes.

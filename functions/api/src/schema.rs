@@ -1,5 +1,6 @@
 //! The closed sets of words on the wire, for the OpenAPI document.
 
+use oubli_domain::action::ActionKind;
 use oubli_domain::group::Right;
 use oubli_domain::{Language, Reason};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
@@ -24,7 +25,7 @@ pub(crate) fn document_kind() -> Object {
 }
 
 pub(crate) fn action_kind() -> Object {
-    words(["export"])
+    words(ActionKind::ALL.map(ActionKind::code))
 }
 
 pub(crate) fn action_state() -> Object {

@@ -10,7 +10,13 @@ use serde_json::Value;
 const BINARY: &str = env!("CARGO_BIN_EXE_api");
 
 /// What each event is answered with: the status, and the problem's code if it is one.
-const ANSWERS: [(&str, u16, Option<&str>); 12] = [
+const ANSWERS: [(&str, u16, Option<&str>); 14] = [
+    (
+        "anonymise-without-acknowledgement.json",
+        422,
+        Some("input_refused"),
+    ),
+    ("archive-keys.json", 200, None),
     ("contact-absent.json", 404, Some("not_found")),
     ("contact-create-base64.json", 201, None),
     ("contact-create.json", 201, None),
@@ -67,6 +73,20 @@ async fn every_event_is_answered() {
     binary::answers_every_event("api", BINARY, |name, _, round, answer| {
         let body = check(name, answer);
         match name {
+            "anonymise-without-acknowledgement.json" => {
+                assert_eq!(body["errors"][0]["pointer"], "/acknowledged", "{body}");
+            }
+            "archive-keys.json" => {
+                assert_eq!(header(answer, "cache-control"), "public, max-age=300");
+                let key = &body["items"][0];
+                assert_eq!(
+                    (&key["algorithm"], &key["curve"]),
+                    (&"ECDSA_SHA_256".into(), &"P-256".into())
+                );
+                let pem = key["public_key_pem"].as_str().unwrap();
+                assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{pem}");
+                assert!(!key["id"].as_str().unwrap().is_empty());
+            }
             "contact-create.json" | "contact-create-base64.json" => {
                 assert_eq!(body["last_name"], "Lefèvre", "{name}");
                 let location = format!("/v1/contacts/{}", body["id"].as_str().unwrap());

@@ -23,6 +23,18 @@ pub struct ContactView {
     /// Whether the person can still be named.
     #[schema(schema_with = schema::contact_state)]
     state: ContactState,
+    /// Until when an anonymised contact can be restored from the archive that Oubli has of it; absent once
+    /// that is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    restorable_until: Option<Timestamp>,
+    /// Of an anonymised contact: whether that is over, so that only a saved archive can bring it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sealed: Option<bool>,
+    /// When the archive's file was seen gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    sealed_at: Option<Timestamp>,
     /// Grows with every change; the `ETag` says the same.
     version: u64,
     /// Last name.
@@ -150,8 +162,8 @@ pub struct PossibleView {
     reason: Option<Reason>,
 }
 
-impl From<Result<(), Reason>> for PossibleView {
-    fn from(verdict: Result<(), Reason>) -> Self {
+impl<T> From<Result<T, Reason>> for PossibleView {
+    fn from(verdict: Result<T, Reason>) -> Self {
         Self {
             possible: verdict.is_ok(),
             reason: verdict.err(),
@@ -160,8 +172,8 @@ impl From<Result<(), Reason>> for PossibleView {
 }
 
 impl ContactView {
-    /// Renders a contact.
-    pub fn new(contact: &Contact) -> Self {
+    /// Renders a contact as of an instant.
+    pub fn new(contact: &Contact, now: Timestamp) -> Self {
         let fields = &contact.fields;
         let text = |value: &Option<Personal<String>>| value.as_ref().map(|value| value.expose().clone());
         let address = fields.address.as_ref().map(|address| {
@@ -177,6 +189,9 @@ impl ContactView {
         Self {
             id: contact.id.to_string(),
             state: contact.state,
+            restorable_until: contact.restorable_until_at(now),
+            sealed: contact.anonymised.is_some().then(|| contact.is_sealed_at(now)),
+            sealed_at: contact.sealed_at,
             version: contact.version,
             last_name: fields.last_name.expose().clone(),
             first_name: text(&fields.first_name),
@@ -210,8 +225,8 @@ impl ContactView {
             updated_at: contact.updated_at,
             actions: PossibleActionsView {
                 export: contact.may_export().into(),
-                anonymise: Err(Reason::NotAvailable).into(),
-                restore: Err(Reason::NotAvailable).into(),
+                anonymise: contact.may_anonymise(now).into(),
+                restore: contact.may_restore(now).into(),
             },
         }
     }
@@ -247,14 +262,14 @@ pub struct PastActionView {
     /// When it ended.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
-    /// The archive that was made.
+    /// The archive that was made, that allowed to anonymise, or from which it was restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     archive_id: Option<String>,
 }
 
 impl ContactCardView {
-    /// Renders a contact's card.
-    pub fn new(card: ContactCard) -> Self {
+    /// Renders a contact's card as of an instant.
+    pub fn new(card: ContactCard, now: Timestamp) -> Self {
         let render = |action: PastAction| PastActionView {
             id: action.action_id.into(),
             kind: action.kind,
@@ -265,8 +280,119 @@ impl ContactCardView {
         };
         let data_actions = card.data_actions.into_iter().map(render).collect();
         Self {
-            contact: ContactView::new(&card.contact),
+            contact: ContactView::new(&card.contact, now),
             data_actions,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oubli_domain::contact::{Anonymised, ContactDraft};
+    use oubli_domain::{ActionId, ArchiveId, AttemptId, ContactId, TenantId};
+    use serde_json::json;
+
+    const ANONYMISED_AT: &str = "2026-03-01T12:00:00Z";
+    const RESTORABLE_UNTIL: &str = "2026-03-10T09:00:00Z";
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn contact() -> Contact {
+        let draft = ContactDraft {
+            last_name: "Lefèvre".into(),
+            ..ContactDraft::default()
+        };
+        Contact {
+            tenant_id: TenantId::parse("demo").unwrap(),
+            id: ContactId::parse("c").unwrap(),
+            state: ContactState::Active,
+            version: 3,
+            fields: draft.parse().unwrap(),
+            generation: None,
+            document_count: 0,
+            document_bytes: 0,
+            last_archive: None,
+            hold: None,
+            anonymised: None,
+            sealed_at: None,
+            restored: None,
+            created_at: at("2026-01-01T00:00:00Z"),
+            updated_at: at("2026-02-01T00:00:00Z"),
+        }
+    }
+
+    fn anonymised() -> Contact {
+        let how = Anonymised {
+            action_id: ActionId::parse("a").unwrap(),
+            attempt_id: AttemptId::parse("t").unwrap(),
+            contact_version: 2,
+            archive_id: ArchiveId::parse("r").unwrap(),
+            at: at(ANONYMISED_AT),
+            restorable_until: at(RESTORABLE_UNTIL),
+        };
+        Contact {
+            state: ContactState::Anonymised,
+            anonymised: Some(how),
+            ..contact()
+        }
+    }
+
+    fn shown(contact: &Contact, now: &str) -> Value {
+        serde_json::to_value(ContactView::new(contact, at(now))).unwrap()
+    }
+
+    #[test]
+    fn an_active_contact_says_nothing_of_being_restored() {
+        let view = shown(&contact(), ANONYMISED_AT);
+        for absent in ["restorable_until", "sealed", "sealed_at"] {
+            assert!(view.get(absent).is_none(), "{view}");
+        }
+        let actions = json!({
+            "export": {"possible": true},
+            "anonymise": {"possible": false, "reason": "no_current_archive"},
+            "restore": {"possible": false, "reason": "not_anonymised"},
+        });
+        assert_eq!(view["actions"], actions);
+    }
+
+    #[test]
+    fn an_anonymised_contact_is_restorable_to_the_second_and_then_sealed() {
+        let view = shown(&anonymised(), "2026-03-10T08:59:59Z");
+        assert_eq!(
+            (&view["restorable_until"], &view["sealed"]),
+            (&json!(RESTORABLE_UNTIL), &json!(false))
+        );
+        let actions = json!({
+            "export": {"possible": false, "reason": "already_anonymised"},
+            "anonymise": {"possible": false, "reason": "already_anonymised"},
+            "restore": {"possible": true},
+        });
+        assert_eq!(view["actions"], actions);
+        let view = shown(&anonymised(), RESTORABLE_UNTIL);
+        assert!(
+            view.get("restorable_until").is_none() && view.get("sealed_at").is_none(),
+            "{view}"
+        );
+        assert_eq!(view["sealed"], true);
+        let refused = json!({"possible": false, "reason": "archive_expired"});
+        assert_eq!(view["actions"]["restore"], refused);
+    }
+
+    #[test]
+    fn an_archive_that_was_seen_gone_seals_before_its_time() {
+        let sealed_at = "2026-03-05T00:00:00Z";
+        let sealed = Contact {
+            sealed_at: Some(at(sealed_at)),
+            ..anonymised()
+        };
+        let view = shown(&sealed, "2026-03-05T00:00:01Z");
+        assert_eq!(
+            (&view["sealed"], &view["sealed_at"]),
+            (&json!(true), &json!(sealed_at))
+        );
+        assert!(view.get("restorable_until").is_none(), "{view}");
     }
 }

@@ -1,9 +1,11 @@
 //! What a request says of a data action.
 
 use jiff::Timestamp;
-use oubli_domain::action::{ActionKind, ContactFilter, Selection};
+use oubli_domain::action::{ActionKind, ContactFilter, Selection, Subject};
 use oubli_domain::{FieldErrors, MemberId, Personal, Sha256};
+use oubli_workflows::NewAction;
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::contacts::{parse_search, parse_state};
@@ -11,7 +13,7 @@ use crate::input::Object;
 use crate::input::body::Input;
 use crate::schema;
 
-/// Which contacts: either `contact_ids` or `filter`.
+/// What an action is for: one of these.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Selection)]
@@ -22,6 +24,13 @@ pub struct SelectionBody {
     /// All that match; an empty filter matches all.
     #[schema(value_type = Option<FilterBody>)]
     filter: Option<Object<FilterBody>>,
+    /// For a restore: from these archives; 1 to 1,000. One that is named twice counts once.
+    #[schema(min_items = 1, max_items = 1000)]
+    archive_ids: Option<Vec<String>>,
+    /// For a restore: from these saved archives, as announced at `POST /v1/archive-uploads`; 1 to 1,000. One
+    /// that is named twice counts once.
+    #[schema(min_items = 1, max_items = 1000)]
+    upload_ids: Option<Vec<String>>,
 }
 
 /// Contacts by their properties: those that match all that is given.
@@ -50,9 +59,11 @@ pub struct PreviewBody {
     /// What would be done.
     #[schema(schema_with = schema::action_kind)]
     kind: String,
-    /// To which contacts.
+    /// To what.
     #[schema(value_type = SelectionBody)]
     selection: Object<SelectionBody>,
+    /// For a restore: as it will be started. What is counted is the same with it.
+    overwrite: Option<bool>,
 }
 impl Input for PreviewBody {}
 
@@ -64,41 +75,29 @@ pub struct NewActionBody {
     /// What is to be done.
     #[schema(schema_with = schema::action_kind)]
     kind: String,
-    /// To which contacts.
+    /// To what.
     #[schema(value_type = SelectionBody)]
     selection: Object<SelectionBody>,
-    /// Whether the warnings of the preview were acknowledged; an export needs none.
-    #[expect(dead_code, reason = "judged for its type; what needs it is not an export")]
-    acknowledged: Option<bool>,
+    /// Whether the notices of the preview were read and accepted: to anonymise, it must be `true`.
+    #[schema(value_type = Option<bool>)]
+    acknowledged: Option<Value>,
+    /// For a restore: whether to replace contacts that were changed since.
+    overwrite: Option<bool>,
     /// The `plan_hash` of the preview that was approved.
     plan_hash: Option<String>,
 }
 impl Input for NewActionBody {}
 
-/// A data action as asked for.
-#[derive(Debug)]
-pub struct Plan {
-    /// What is to be done.
-    pub kind: ActionKind,
-    /// To which contacts.
-    pub selection: Selection,
-    /// The preview that was approved.
-    pub plan_hash: Option<Sha256>,
-}
-
 impl PreviewBody {
-    /// Judges the fields.
+    /// Judges the fields. There is no plan to compare with yet.
     ///
     /// # Errors
     /// All that is wrong, each with its pointer.
-    pub fn parse(self) -> Result<(ActionKind, Selection), FieldErrors> {
+    pub fn parse(self) -> Result<NewAction, FieldErrors> {
         let mut errors = FieldErrors::default();
-        let kind = errors.take("/kind", parse_kind(&self.kind));
-        let selection = take_selection(self.selection.0, &mut errors);
-        match (kind, selection) {
-            (Some(kind), Some(selection)) => Ok((kind, selection)),
-            _ => Err(errors),
-        }
+        let asked = take_asked(&self.kind, self.selection.0, self.overwrite, &mut errors);
+        errors.into_result()?;
+        asked.ok_or_else(FieldErrors::default)
     }
 }
 
@@ -107,39 +106,88 @@ impl NewActionBody {
     ///
     /// # Errors
     /// All that is wrong, each with its pointer.
-    pub fn parse(self) -> Result<Plan, FieldErrors> {
+    pub fn parse(self) -> Result<NewAction, FieldErrors> {
         let mut errors = FieldErrors::default();
-        let kind = errors.take("/kind", parse_kind(&self.kind));
-        let selection = take_selection(self.selection.0, &mut errors);
+        let asked = take_asked(&self.kind, self.selection.0, self.overwrite, &mut errors);
+        judge_acknowledgement(&self.kind, self.acknowledged.as_ref(), &mut errors);
         let plan_hash = self
             .plan_hash
             .and_then(|text| errors.take("/plan_hash", Sha256::parse(&text)));
-        match (kind, selection, errors.as_slice()) {
-            (Some(kind), Some(selection), []) => Ok(Plan {
-                kind,
-                selection,
-                plan_hash,
-            }),
-            _ => Err(errors),
-        }
+        errors.into_result()?;
+        let asked = asked.ok_or_else(FieldErrors::default)?;
+        Ok(NewAction { plan_hash, ..asked })
     }
 }
 
-fn parse_kind(text: &str) -> Result<ActionKind, &'static str> {
-    match text {
-        "export" => Ok(ActionKind::Export),
-        "anonymise" | "restore" => Err("is not available in this release: must be `export`"),
-        _ => Err("must be `export`"),
+/// What a preview and a start have in common.
+fn take_asked(
+    kind: &str,
+    selection: SelectionBody,
+    overwrite: Option<bool>,
+    errors: &mut FieldErrors,
+) -> Option<NewAction> {
+    let kind = errors.take("/kind", parse_kind(kind));
+    let selection = take_selection(selection, errors);
+    let overwrite = overwrite.unwrap_or(false);
+    let (kind, selection) = (kind?, selection?);
+    if kind != ActionKind::Restore {
+        match selection.subject() {
+            Subject::Contact => {}
+            Subject::Archive => errors.push("/selection/archive_ids", FOR_RESTORES),
+            Subject::Upload => errors.push("/selection/upload_ids", FOR_RESTORES),
+        }
+        if overwrite {
+            errors.push("/overwrite", FOR_RESTORES);
+        }
     }
+    Some(NewAction {
+        kind,
+        selection,
+        overwrite,
+        plan_hash: None,
+    })
+}
+
+const FOR_RESTORES: &str = "is for restores alone";
+
+/// Whoever anonymises says that the warnings were read: with `true`, and nothing that looks like it.
+fn judge_acknowledgement(kind: &str, acknowledged: Option<&Value>, errors: &mut FieldErrors) {
+    const POINTER: &str = "/acknowledged";
+    if kind == ActionKind::Anonymise.code() {
+        if acknowledged != Some(&Value::Bool(true)) {
+            errors.push(
+                POINTER,
+                "must be true: anonymising cannot be undone once the archive is gone",
+            );
+        }
+    } else if acknowledged.is_some_and(|given| !given.is_boolean()) {
+        errors.push(POINTER, "must be true or false");
+    }
+}
+
+fn parse_kind(text: &str) -> Result<ActionKind, String> {
+    let known = ActionKind::ALL.into_iter().find(|kind| kind.code() == text);
+    known.ok_or_else(|| {
+        let codes = ActionKind::ALL.map(ActionKind::code).join("`, `");
+        format!("must be one of `{codes}`")
+    })
 }
 
 fn take_selection(body: SelectionBody, errors: &mut FieldErrors) -> Option<Selection> {
-    let selection = match (body.contact_ids, body.filter) {
-        (Some(ids), None) => Selection::of_ids(&ids),
-        (None, Some(Object(filter))) => parse_filter(filter).map(Selection::Filter),
+    let SelectionBody {
+        contact_ids,
+        filter,
+        archive_ids,
+        upload_ids,
+    } = body;
+    let selection = match (contact_ids, filter, archive_ids, upload_ids) {
+        (Some(ids), None, None, None) => Selection::of_ids(&ids),
+        (None, Some(Object(filter)), None, None) => parse_filter(filter).map(Selection::Filter),
+        (None, None, Some(ids), None) => Selection::of_archives(&ids),
+        (None, None, None, Some(ids)) => Selection::of_uploads(&ids),
         _ => Err(FieldErrors::one(
             "/selection",
-            "must hold either `contact_ids` or `filter`",
+            "must hold one of `contact_ids`, `filter`, `archive_ids` and `upload_ids`",
         )),
     };
     match selection {
@@ -188,7 +236,7 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
-    fn parse(body: Value) -> Result<Plan, FieldErrors> {
+    fn parse(body: Value) -> Result<NewAction, FieldErrors> {
         match json::read::<NewActionBody>(body.to_string().as_bytes()) {
             Ok(body) => body.parse(),
             Err(problem) => panic!("{problem:?}"),
@@ -214,8 +262,87 @@ mod tests {
     }
 
     #[rstest]
+    #[case(json!({"contact_ids": ["a"]}))]
+    #[case(json!({"filter": {"state": "anonymised"}}))]
+    #[case(json!({"archive_ids": ["a", "b", "a"]}))]
+    #[case(json!({"upload_ids": ["a"]}))]
+    fn a_restore_takes_every_selection(#[case] selection: Value) {
+        let named = selection.get("archive_ids").is_some();
+        let plan = parse(json!({"kind": "restore", "selection": selection, "overwrite": true})).unwrap();
+        assert_eq!((plan.kind, plan.overwrite), (ActionKind::Restore, true));
+        match plan.selection {
+            Selection::ArchiveIds(ids) => assert!(named && ids.len() == 2),
+            selection => assert!(!named && selection.subject() != Subject::Archive),
+        }
+    }
+
+    #[rstest]
+    #[case(json!({"kind": "anonymise", "acknowledged": true}), true)]
+    #[case(json!({"kind": "anonymise"}), false)]
+    #[case(json!({"kind": "anonymise", "acknowledged": null}), false)]
+    #[case(json!({"kind": "anonymise", "acknowledged": false}), false)]
+    #[case(json!({"kind": "anonymise", "acknowledged": "true"}), false)]
+    #[case(json!({"kind": "anonymise", "acknowledged": 1}), false)]
+    #[case(json!({"kind": "anonymise", "acknowledged": [true]}), false)]
+    #[case(json!({"kind": "anonymise", "acknowledged": {"acknowledged": true}}), false)]
+    #[case(json!({"kind": "export"}), true)]
+    #[case(json!({"kind": "export", "acknowledged": false}), true)]
+    #[case(json!({"kind": "export", "acknowledged": "true"}), false)]
+    #[case(json!({"kind": "restore", "acknowledged": true}), true)]
+    #[case(json!({"kind": "restore", "acknowledged": 1}), false)]
+    fn nobody_is_anonymised_without_an_acknowledgement(#[case] mut body: Value, #[case] is_accepted: bool) {
+        body["selection"] = json!({"contact_ids": ["a"]});
+        match parse(body) {
+            Ok(_) => assert!(is_accepted),
+            Err(errors) => {
+                assert!(!is_accepted);
+                assert_eq!(errors.as_slice().len(), 1, "{errors}");
+                assert_eq!(errors.as_slice()[0].pointer, "/acknowledged");
+            }
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let body = json!({"kind": "anonymise", "selection": {"archive_ids": ["a"]}, "overwrite": true, "plan_hash": ""});
+        let errors = parse(body).unwrap_err();
+        let told: Vec<_> = errors
+            .as_slice()
+            .iter()
+            .map(|error| error.pointer.as_str())
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "/selection/archive_ids",
+                "/overwrite",
+                "/acknowledged",
+                "/plan_hash"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_preview_needs_no_acknowledgement_and_takes_none() {
+        let body = json!({"kind": "anonymise", "selection": {"filter": {}}});
+        let preview: PreviewBody = json::read(body.to_string().as_bytes()).unwrap();
+        assert_eq!(preview.parse().unwrap().kind, ActionKind::Anonymise);
+        let body = json!({"kind": "export", "selection": {"upload_ids": ["a"]}});
+        let preview: PreviewBody = json::read(body.to_string().as_bytes()).unwrap();
+        assert_eq!(
+            preview.parse().unwrap_err().as_slice()[0].pointer,
+            "/selection/upload_ids"
+        );
+    }
+
+    #[rstest]
     #[case(json!({"kind": "erase", "selection": {"filter": {}}}), "/kind")]
-    #[case(json!({"kind": "anonymise", "selection": {"filter": {}}, "acknowledged": true}), "/kind")]
+    #[case(json!({"kind": "Export", "selection": {"filter": {}}}), "/kind")]
+    #[case(json!({"kind": "restore", "selection": {"archive_ids": ["a"], "upload_ids": ["b"]}}), "/selection")]
+    #[case(json!({"kind": "restore", "selection": {"archive_ids": []}}), "/selection/archive_ids")]
+    #[case(json!({"kind": "restore", "selection": {"upload_ids": vec!["a"; 1_001]}}), "/selection/upload_ids")]
+    #[case(json!({"kind": "restore", "selection": {"upload_ids": ["a", "#"]}}), "/selection/upload_ids/1")]
+    #[case(json!({"kind": "export", "selection": {"filter": {}}, "overwrite": true}), "/overwrite")]
     #[case(json!({"kind": "export", "selection": {}}), "/selection")]
     #[case(json!({"kind": "export", "selection": {"contact_ids": ["a"], "filter": {}}}), "/selection")]
     #[case(json!({"kind": "export", "selection": {"contact_ids": []}}), "/selection/contact_ids")]

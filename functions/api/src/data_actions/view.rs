@@ -31,7 +31,7 @@ pub struct ActionView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     completed_at: Option<Timestamp>,
-    /// How many contacts; it grows while a filter is being planned.
+    /// How many contacts, archives or uploads; it grows while a filter is being planned.
     total: u64,
     /// How many ended well.
     done: u64,
@@ -62,12 +62,16 @@ impl ActionView {
     }
 }
 
-/// One contact of a data action.
+/// One contact of a data action, or the archive or upload from which one is restored.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DataActionItem)]
 pub struct ItemView {
-    /// Which contact.
-    contact_id: String,
+    /// Which contact; absent of an archive or upload that has not been read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact_id: Option<String>,
+    /// Which upload, if it is restored from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_id: Option<String>,
     /// How far it has come.
     #[schema(schema_with = schema::item_state)]
     state: ItemState,
@@ -75,7 +79,7 @@ pub struct ItemView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::reason, required = false)]
     reason: Option<Reason>,
-    /// The archive that was made.
+    /// The archive that was made, that allowed to anonymise, or from which it is restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     archive: Option<ArchiveView>,
 }
@@ -84,7 +88,8 @@ impl ItemView {
     /// Renders an item as of an instant.
     pub fn new(detail: ItemDetail, now: Timestamp) -> Self {
         Self {
-            contact_id: detail.item.contact_id.into(),
+            contact_id: detail.item.contact_id.map(String::from),
+            upload_id: detail.upload_id.map(String::from),
             state: detail.item.state,
             reason: detail.item.reason,
             archive: detail.archive.map(|archive| ArchiveView::new(&archive, now)),
@@ -147,42 +152,73 @@ pub struct PreviewView {
     documents: u64,
     /// The bytes of these.
     bytes: u64,
-    /// Contacts for which it is impossible now; of very many, the first.
+    /// For what it is impossible now; of very many, the first.
     blocked: Vec<BlockedView>,
     /// How many those are in all.
     blocked_count: u64,
+    /// Before anonymising: archives that nobody has fetched yet; of very many, the first.
+    never_downloaded: Vec<ContactArchiveView>,
+    /// How many those are in all.
+    never_downloaded_count: u64,
     /// Codes of what the member should be told before.
     notices: Vec<&'static str>,
     /// The hash of all this: given at the start, it makes sure that this is what runs.
     plan_hash: String,
 }
 
-/// A contact for which a data action is impossible now.
+/// A contact, archive or upload for which a data action is impossible now.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Blocked)]
 pub struct BlockedView {
-    /// Which contact.
-    contact_id: String,
+    /// Which contact; absent of an upload, which is not read before the action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact_id: Option<String>,
+    /// Which archive, if it is to be restored from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archive_id: Option<String>,
+    /// Which upload, if it is to be restored from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_id: Option<String>,
     /// Why.
     #[schema(schema_with = schema::reason)]
     reason: Reason,
+}
+
+/// The archive of a contact.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ContactArchive)]
+pub struct ContactArchiveView {
+    /// Which contact.
+    contact_id: String,
+    /// Which archive.
+    archive_id: String,
 }
 
 impl PreviewView {
     /// Renders a preview.
     pub fn new(preview: Preview) -> Self {
         let blocked = preview.blocked.into_iter();
+        let never_downloaded = preview.never_downloaded.into_iter();
         Self {
             contacts: preview.contacts,
             documents: preview.documents,
             bytes: preview.bytes,
             blocked: blocked
                 .map(|blocked| BlockedView {
-                    contact_id: blocked.contact_id.into(),
+                    contact_id: blocked.contact_id.map(String::from),
+                    archive_id: blocked.archive_id.map(String::from),
+                    upload_id: blocked.upload_id.map(String::from),
                     reason: blocked.reason,
                 })
                 .collect(),
             blocked_count: preview.blocked_count,
+            never_downloaded: never_downloaded
+                .map(|archive| ContactArchiveView {
+                    contact_id: archive.contact_id.into(),
+                    archive_id: archive.archive_id.into(),
+                })
+                .collect(),
+            never_downloaded_count: preview.never_downloaded_count,
             notices: preview.notices,
             plan_hash: preview.plan_hash.to_string(),
         }

@@ -18,7 +18,7 @@ mod paging;
 mod planning;
 mod preview;
 mod provisioning;
-//mod restoring;
+mod restoring;
 mod settling;
 mod signing;
 mod sweeping;

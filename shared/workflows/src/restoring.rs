@@ -12,15 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use oubli_archive::saved::{self, Refusal, SavedArchive};
 use oubli_archive::signature::PublicKey;
 use oubli_archive::zip64::MAX_ARCHIVE_BYTES;
-use oubli_cloud::{
-    Purge, ReadyRestore, RestoreOrigin, RestoreOutcome, RestoredFrom, SavedSource, SavedUpload, TakenItem,
-};
-use oubli_domain::action::{Action, ActionKind, ITEM_LEASE, MAX_ITEM_ATTEMPTS, Subject, Verdict};
-use oubli_domain::archive::{Archive, ArchiveState};
+use oubli_cloud::{Purge, ReadyRestore, RestoreOrigin, RestoreOutcome, RestoredFrom, SavedSource, TakenItem};
+use oubli_domain::action::{Action, ActionKind, ITEM_LEASE, MAX_ITEM_ATTEMPTS, Verdict};
 use oubli_domain::contact::{Contact, ContactState, Restored, Shelf};
 use oubli_domain::message::ItemMessage;
 use oubli_domain::restore::{Replaces, Saved, decide};
-use oubli_domain::{ArchiveId, ContactId, Reason, TenantId, UploadId};
+use oubli_domain::{ContactId, Reason, TenantId, UploadId};
 use tracing::Span;
 
 use crate::Oubli;

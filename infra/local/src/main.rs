@@ -11,7 +11,7 @@ use clap::Parser as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use oubli_local::clock::EngineClock;
 use oubli_local::demo::{demo_contacts, generated_contacts};
-use oubli_local::engines::{EngineOptions, Engines};
+use oubli_local::engines::{EngineError, EngineOptions, Engines};
 use oubli_local::provision::provision;
 use oubli_local::runner::{MetricsTo, Runner, RunnerOptions, StateFolder, parameters, seeding};
 use tracing_subscriber::EnvFilter;
@@ -72,7 +72,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
     say(&mut out, &banner);
     say(&mut out, &format!("ready {}", runner.api_url()));
     out.flush()?;
-    sweep_until_stopped(runner.engines()).await?;
+    sweep_until_stopped(async || runner.sweep_engines().await.map(|_| ())).await?;
     say(&mut std::io::stderr(), "oubli: stopping");
     runner.shutdown().await;
     Ok(())
@@ -103,24 +103,20 @@ async fn run_aws_only(options: &Options) -> anyhow::Result<()> {
     }
     say(&mut out, &format!("ready {}", engines.url()));
     out.flush()?;
-    sweep_until_stopped(Some(&engines)).await?;
+    sweep_until_stopped(async || engines.sweep().await.map(|_| ())).await?;
     engines.shutdown().await;
     Ok(())
 }
 
 /// Lets the engines' brooms run now and then, until Ctrl-C or a termination signal.
-async fn sweep_until_stopped(engines: Option<&Engines>) -> anyhow::Result<()> {
+async fn sweep_until_stopped(sweep: impl AsyncFn() -> Result<(), EngineError>) -> anyhow::Result<()> {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(60));
     loop {
         tokio::select! {
             stopped = tokio::signal::ctrl_c() => return stopped.context("signals cannot be heard"),
             _ = terminated.recv() => return Ok(()),
-            _ = ticks.tick() => {
-                if let Some(engines) = engines {
-                    engines.sweep().await?;
-                }
-            }
+            _ = ticks.tick() => sweep().await?,
         }
     }
 }

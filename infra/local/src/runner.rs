@@ -6,6 +6,7 @@ mod event_sources;
 mod functions;
 mod http_server;
 pub mod identity;
+mod object_events;
 pub mod seeding;
 pub mod state;
 
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::EngineClock;
-use crate::engines::{EngineError, EngineOptions, Engines};
+use crate::engines::{EngineError, EngineOptions, Engines, Swept};
 use crate::provision::{ProvisionError, ProvisionParameters, Provisioned, provision};
 
 pub use event_sources::Drained;
@@ -259,6 +260,21 @@ impl Runner {
     /// When a queue cannot be read.
     pub async fn drain(&self) -> Result<Drained, event_sources::QueueError> {
         event_sources::drain(&self.provisioned, &self.functions, &self.aws_url).await
+    }
+
+    /// Lets the engines remove what is due by the clock, and tells the functions of the objects that are gone,
+    /// as EventBridge does. Another endpoint has brooms of its own: `None`.
+    ///
+    /// # Errors
+    /// When an engine cannot read or write its state.
+    pub async fn sweep_engines(&self) -> Result<Option<Swept>, EngineError> {
+        let Some(engines) = &self.engines else {
+            return Ok(None);
+        };
+        let swept = engines.sweep().await?;
+        let now = self.clock.now();
+        object_events::tell(engines, &self.provisioned, &self.functions, &swept.objects, now).await?;
+        Ok(Some(swept))
     }
 
     /// Stops: no new work is begun, what is under way is given up as a killed function would be.

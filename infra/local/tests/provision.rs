@@ -96,7 +96,7 @@ async fn the_functions_get_the_names_of_what_was_made() {
     let queues = [
         source("bulk-planner", 1, 10),
         source("archive-builder", 1, 50),
-        source("anonymiser", 1, 20),
+        source("anonymiser", 10, 20),
         source("restorer", 1, 20),
         source("notifier", 10, 2),
     ];

@@ -33,6 +33,8 @@ pub struct Functions {
     pub(super) api: Oubli,
     planner: Oubli,
     builder: Oubli,
+    anonymiser: Oubli,
+    restorer: Oubli,
     notifier: Oubli,
     janitor: Oubli,
     provisioner: Oubli,
@@ -78,6 +80,8 @@ impl Functions {
             api: connect("api", "oubli-api").await?,
             planner: connect("bulk-planner", "oubli-bulk-planner").await?,
             builder: connect("archive-builder", "oubli-archive-builder").await?,
+            anonymiser: connect("anonymiser", "oubli-anonymiser").await?,
+            restorer: connect("restorer", "oubli-restorer").await?,
             notifier: connect("notifier", "oubli-notifier").await?,
             janitor: connect("janitor", "oubli-janitor").await?,
             provisioner: connect("tenant-provisioner", "oubli-tenant-provisioner").await?,
@@ -103,6 +107,14 @@ impl Functions {
             "archive-builder" => {
                 let metrics = self.metrics("archive-builder");
                 oubli_archive_builder::handle(&self.builder, &metrics, event).await
+            }
+            "anonymiser" => {
+                let metrics = self.metrics("anonymiser");
+                oubli_anonymiser::handle(&self.anonymiser, &metrics, event).await
+            }
+            "restorer" => {
+                let metrics = self.metrics("restorer");
+                oubli_restorer::handle(&self.restorer, &metrics, event).await
             }
             "notifier" => {
                 let metrics = self.metrics("notifier");
@@ -136,6 +148,17 @@ impl Functions {
             "detail": {}
         });
         oubli_janitor::handle(&self.janitor, &self.metrics("janitor"), event).await
+    }
+
+    /// Gives an event to the function that a rule of EventBridge names.
+    pub(super) async fn notice(&self, function: &str, event: Value) {
+        if function != "janitor" {
+            tracing::warn!(function, "no function of this name takes events");
+            return;
+        }
+        if let Err(error) = oubli_janitor::handle(&self.janitor, &self.metrics("janitor"), event).await {
+            tracing::warn!(%error, "the janitor's next sweep will find it");
+        }
     }
 
     /// Invokes the tenant provisioner.

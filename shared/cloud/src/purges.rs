@@ -14,7 +14,7 @@ use crate::expression::{Condition, Update, text};
 use crate::items;
 use crate::keys;
 use crate::open_work;
-use crate::table::{Query, Transacted, Written};
+use crate::table::{Query, Transacted};
 
 /// How long the process that deleted the record may take before the janitor looks.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
@@ -133,8 +133,8 @@ impl Cloud {
                     .await?;
             }
             None => {
-                if purge.restoring && !self.claim(purge).await? {
-                    return Ok(());
+                if purge.restoring {
+                    self.claim(purge).await?;
                 }
                 let (tenant, contact) = (&purge.shelf.tenant_id, &purge.shelf.contact_id);
                 let contact = self.contact(tenant, contact).await?;
@@ -148,12 +148,13 @@ impl Cloud {
         self.requests.delete(&purge.key()).await
     }
 
-    /// From now on no restore can move the contact to the shelf. `false`: one has done so.
-    async fn claim(&self, purge: &Purge) -> Result<bool, CloudError> {
+    /// From now on no restore can move the contact to the shelf: it needs the note as it was. Without a note
+    /// one has moved it, which the contact tells, or all is deleted already, and what came late goes too.
+    async fn claim(&self, purge: &Purge) -> Result<(), CloudError> {
         let claim = Update::of(purge.key())
             .set("restoring", AttributeValue::Bool(false))
             .when(Condition::Present("pk"));
-        Ok(matches!(self.requests.update(claim).await?, Written::Yes(_)))
+        self.requests.update(claim).await.map(|_| ())
     }
 
     /// Deletes the records of a shelf, and what was uploaded for them; of a contact that is gone, its history

@@ -329,6 +329,7 @@ mod tests {
             action_id: ActionId::parse("a").unwrap(),
             attempt_id: AttemptId::parse("t").unwrap(),
             contact_version: 2,
+            left: None,
             archive_id: ArchiveId::parse("r").unwrap(),
             at: at(ANONYMISED_AT),
             restorable_until: at(RESTORABLE_UNTIL),

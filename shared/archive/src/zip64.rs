@@ -22,6 +22,8 @@ mod dos_time;
 mod error;
 mod format;
 mod output;
+mod source;
+mod unpacking;
 
 use bytes::Bytes;
 use oubli_domain::{Crc32, Sha256};
@@ -29,14 +31,17 @@ use oubli_domain::{Crc32, Sha256};
 use crate::hashes::ContentHasher;
 use central_directory::CentralDirectory;
 use compression::Compressor;
-use format::{EntryHeader, U32_SENTINEL, end_of_central_directory};
+use format::{U32_SENTINEL, end_of_central_directory};
 use output::Output;
 
 pub use compression::TRIAL_BYTES;
+pub(crate) use directory::read_central_directory;
 pub use directory::{DirectoryEntry, DirectoryError, read_directory};
 pub use dos_time::DosTime;
 pub use error::ZipError;
+pub(crate) use format::EntryHeader;
 pub use format::Method;
+pub(crate) use unpacking::{Entries, UnpackError};
 
 /// The usual size of a part: S3 takes 10,000 parts of at least 5 MiB, so 8 MiB reaches beyond
 /// [`MAX_ARCHIVE_BYTES`].

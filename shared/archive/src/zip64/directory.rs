@@ -4,10 +4,13 @@
 //! program and another to the next, hide bytes between entries, or let entries overlap until kilobytes
 //! become terabytes. Here every record is encoded again from what was read and must be the same bytes, and
 //! the entries must follow each other without gap from the first byte to the directory.
+//!
+//! A failure of the reader is [`DirectoryError::Io`] and never taken for a fault of the archive.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::format::{EntryHeader, Method, U32_SENTINEL, end_of_central_directory};
+use super::source::Source;
 use super::{DosTime, MAX_ARCHIVE_BYTES, MAX_ENTRIES};
 
 const END_BYTES: usize = 22;
@@ -111,22 +114,11 @@ pub struct DirectoryEntry {
 /// # Errors
 /// [`DirectoryError`] for whatever [`super::ArchiveWriter`] would not have written.
 pub fn read_directory(reader: &mut (impl Read + Seek)) -> Result<Vec<DirectoryEntry>, DirectoryError> {
-    let end = read_end(reader)?;
-    let mut entries = Vec::with_capacity(usize::try_from(end.entries).unwrap_or_default());
-    reader.seek(SeekFrom::Start(end.offset))?;
-    let mut directory = BufReader::with_capacity(64 * 1024, &mut *reader).take(end.size);
-    for number in 1..=end.entries {
-        entries.push(read_central(&mut directory, number)?);
-    }
-    if directory.limit() != 0 {
-        return Err(DirectoryError::WrongEnd);
-    }
-    let mut position = 0;
-    for (number, header) in (1..).zip(&entries) {
-        position = check_local(reader, header, position, number)?;
-    }
-    if position != end.offset {
-        return Err(DirectoryError::NotContiguous { number: end.entries });
+    let headers = read_central_directory(reader)?;
+    let mut source = Source::new(reader);
+    for (number, header) in (1..).zip(&headers) {
+        check_local(&mut source, header, number)?;
+        check_descriptor(&mut source, header, number)?;
     }
     let described = |EntryHeader {
                          name, size, crc32, ..
@@ -135,7 +127,35 @@ pub fn read_directory(reader: &mut (impl Read + Seek)) -> Result<Vec<DirectoryEn
         size_bytes: size,
         crc32,
     };
-    Ok(entries.into_iter().map(described).collect())
+    Ok(headers.into_iter().map(described).collect())
+}
+
+/// Reads and checks the end of an archive and its central directory. By what they say, the entries follow
+/// each other without gap; the records before and behind their data are not looked at.
+pub(crate) fn read_central_directory(
+    reader: &mut (impl Read + Seek),
+) -> Result<Vec<EntryHeader>, DirectoryError> {
+    let end = read_end(reader)?;
+    let mut headers = Vec::with_capacity(usize::try_from(end.entries).unwrap_or_default());
+    reader.seek(SeekFrom::Start(end.offset))?;
+    let mut directory = BufReader::with_capacity(64 * 1024, &mut *reader).take(end.size);
+    for number in 1..=end.entries {
+        headers.push(read_central(&mut directory, number)?);
+    }
+    if directory.limit() != 0 {
+        return Err(DirectoryError::WrongEnd);
+    }
+    let mut position = 0;
+    for (number, header) in (1..).zip(&headers) {
+        let next = header.end().filter(|_| header.offset == position);
+        position = next
+            .filter(|next| *next <= end.offset)
+            .ok_or(DirectoryError::NotContiguous { number })?;
+    }
+    if position != end.offset {
+        return Err(DirectoryError::NotContiguous { number: end.entries });
+    }
+    Ok(headers)
 }
 
 struct End {
@@ -150,9 +170,9 @@ fn read_end(reader: &mut (impl Read + Seek)) -> Result<End, DirectoryError> {
         return Err(DirectoryError::TooLarge);
     }
     let tail_bytes = usize::try_from(length).unwrap_or(usize::MAX).min(ZIP64_END_BYTES);
-    let mut start = Vec::new();
+    let mut start = vec![0; tail_bytes.min(4)];
     reader.seek(SeekFrom::Start(0))?;
-    reader.by_ref().take(4).read_to_end(&mut start)?;
+    reader.read_exact(&mut start)?;
     if !matches!(start.as_slice(), b"PK\x03\x04" | b"PK\x05\x06") {
         return Err(DirectoryError::NotAnArchive);
     }
@@ -199,6 +219,9 @@ fn read_end(reader: &mut (impl Read + Seek)) -> Result<End, DirectoryError> {
             size_bytes: end.size,
         });
     }
+    if end.entries.saturating_mul(CENTRAL_BYTES as u64) > end.size {
+        return Err(DirectoryError::WrongEnd);
+    }
     let canonical = end_of_central_directory(end.entries, end.offset, end.size);
     let same = tail.ends_with(&canonical);
     if !same || end.offset + end.size + canonical.len() as u64 != length {
@@ -207,7 +230,7 @@ fn read_end(reader: &mut (impl Read + Seek)) -> Result<End, DirectoryError> {
     Ok(end)
 }
 
-fn read_central(directory: &mut impl Read, number: u64) -> Result<EntryHeader, DirectoryError> {
+fn read_central(directory: &mut io::Take<impl Read>, number: u64) -> Result<EntryHeader, DirectoryError> {
     let foreign = DirectoryError::ForeignRecord { number };
     let mut record = vec![0; CENTRAL_BYTES];
     read_record(directory, &mut record, number)?;
@@ -292,45 +315,46 @@ fn read_central(directory: &mut impl Read, number: u64) -> Result<EntryHeader, D
     Ok(header)
 }
 
-/// Checks the records around the data of an entry that must begin at `position`; gives where it ends.
-fn check_local(
-    reader: &mut (impl Read + Seek),
+/// Checks the record before the data of an entry.
+pub(super) fn check_local<R: Read + Seek>(
+    source: &mut Source<R>,
     header: &EntryHeader,
-    position: u64,
     number: u64,
-) -> Result<u64, DirectoryError> {
-    if header.offset != position {
-        return Err(DirectoryError::NotContiguous { number });
+) -> Result<(), DirectoryError> {
+    if source.holds(header.offset, &header.local())? {
+        Ok(())
+    } else {
+        Err(DirectoryError::ForeignRecord { number })
     }
-    let local = header.local();
-    let mut record = vec![0; local.len()];
-    reader.seek(SeekFrom::Start(position))?;
-    read_record(reader, &mut record, number)?;
-    if record != local {
-        return Err(DirectoryError::ForeignRecord { number });
-    }
-    let data_end = position
-        .checked_add(local.len() as u64)
-        .and_then(|start| start.checked_add(header.compressed_size))
-        .ok_or(DirectoryError::NotContiguous { number })?;
-    if !header.descriptor {
-        return Ok(data_end);
-    }
-    let descriptor = header.data_descriptor();
-    record.resize(descriptor.len(), 0);
-    reader.seek(SeekFrom::Start(data_end))?;
-    read_record(reader, &mut record, number)?;
-    if record != descriptor {
-        return Err(DirectoryError::ForeignRecord { number });
-    }
-    Ok(data_end + descriptor.len() as u64)
 }
 
-fn read_record(reader: &mut impl Read, record: &mut [u8], number: u64) -> Result<(), DirectoryError> {
-    reader.read_exact(record).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => DirectoryError::ForeignRecord { number },
-        _ => DirectoryError::Io(error),
-    })
+/// Checks the record behind the data of an entry, if it has one.
+pub(super) fn check_descriptor<R: Read + Seek>(
+    source: &mut Source<R>,
+    header: &EntryHeader,
+    number: u64,
+) -> Result<(), DirectoryError> {
+    let Some(data) = header.data() else {
+        return Err(DirectoryError::NotContiguous { number });
+    };
+    if !header.descriptor || source.holds(data.end, &header.data_descriptor())? {
+        Ok(())
+    } else {
+        Err(DirectoryError::ForeignRecord { number })
+    }
+}
+
+/// Reads a record of the directory. What passes the directory's end contradicts it; any other failure, an
+/// early end of the file too, is the reader's.
+fn read_record(
+    directory: &mut io::Take<impl Read>,
+    record: &mut [u8],
+    number: u64,
+) -> Result<(), DirectoryError> {
+    if directory.limit() < record.len() as u64 {
+        return Err(DirectoryError::ForeignRecord { number });
+    }
+    Ok(directory.read_exact(record)?)
 }
 
 /// Little-endian fields, one after the other.

@@ -1,5 +1,7 @@
 //! The records of a ZIP file, byte for byte (PKWARE APPNOTE 6.3.10, section 4.3).
 
+use std::ops::Range;
+
 use super::DosTime;
 
 /// From this value on a 32-bit field cannot hold a number: the value itself says "see the ZIP64 field".
@@ -13,6 +15,8 @@ const ZIP64_END: u32 = 0x0606_4B50;
 const ZIP64_LOCATOR: u32 = 0x0706_4B50;
 const END: u32 = 0x0605_4B50;
 
+/// A local header without name and extra field.
+const LOCAL_BYTES: u64 = 30;
 const ZIP64_EXTRA: u16 = 0x0001;
 const VERSION_PLAIN: u16 = 20;
 const VERSION_ZIP64: u16 = 45;
@@ -43,16 +47,16 @@ impl Method {
 
 /// What the records say about one entry.
 #[derive(Clone, Debug)]
-pub(super) struct EntryHeader {
-    pub(super) name: String,
-    pub(super) method: Method,
-    pub(super) modified: DosTime,
-    pub(super) crc32: u32,
-    pub(super) size: u64,
-    pub(super) compressed_size: u64,
-    pub(super) offset: u64,
+pub(crate) struct EntryHeader {
+    pub(crate) name: String,
+    pub(crate) method: Method,
+    pub(crate) modified: DosTime,
+    pub(crate) crc32: u32,
+    pub(crate) size: u64,
+    pub(crate) compressed_size: u64,
+    pub(crate) offset: u64,
     /// CRC-32 and sizes stand behind the data, not before it.
-    pub(super) descriptor: bool,
+    pub(crate) descriptor: bool,
 }
 
 impl EntryHeader {
@@ -64,6 +68,27 @@ impl EntryHeader {
 
     fn flags(&self) -> u16 {
         FLAG_UTF8 | if self.descriptor { FLAG_DESCRIPTOR } else { 0 }
+    }
+
+    fn local_bytes(&self) -> u64 {
+        let zip64 = if self.local_is_zip64() { 20 } else { 0 };
+        LOCAL_BYTES + self.name.len() as u64 + zip64
+    }
+
+    /// Where its data begins in the archive, and where it ends; `None` beyond what 64 bits hold.
+    pub(super) fn data(&self) -> Option<Range<u64>> {
+        let start = self.offset.checked_add(self.local_bytes())?;
+        Some(start..start.checked_add(self.compressed_size)?)
+    }
+
+    /// Where the next record begins.
+    pub(super) fn end(&self) -> Option<u64> {
+        let descriptor = match (self.descriptor, self.local_is_zip64()) {
+            (false, _) => 0,
+            (true, false) => 16,
+            (true, true) => 24,
+        };
+        self.data()?.end.checked_add(descriptor)
     }
 
     pub(super) fn local(&self) -> Vec<u8> {
@@ -241,6 +266,7 @@ mod tests {
     fn sizes_move_to_the_zip64_field_at_the_sentinel_and_not_before() {
         let below = header(0xFFFF_FFFE, 0xFFFF_FFFE, 0, false);
         assert_eq!(below.local().len(), 31);
+        assert_eq!(below.data(), Some(31..31 + 0xFFFF_FFFE));
         assert_eq!(below.central().len(), 47);
         let at = header(0xFFFF_FFFF, 0xFFFF_FFFF, 0, false);
         let local = at.local();
@@ -273,6 +299,7 @@ mod tests {
         assert_eq!((local.len(), &local[18..26]), (51, &[0xFF; 8][..]));
         assert_eq!(local[35..51], [0; 16]);
         assert_eq!(wide.data_descriptor().len(), 24);
+        assert_eq!((narrow.end(), wide.end()), (Some(31 + 5 + 16), Some(51 + 5 + 24)));
     }
 
     #[test]

@@ -1,0 +1,175 @@
+//! `contact.json` of a saved archive, held against the manifest and against what a table takes.
+
+use std::collections::HashSet;
+use std::io::{BufReader, Read, Seek};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use oubli_domain::contact::{ContactFields, FIELDS, Presence};
+use oubli_domain::document::{DocumentDraft, DocumentKind};
+use oubli_domain::{ContactId, Crc32, DocumentId};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::listing::{FIRST_DOCUMENT, ListedDocument, Listing};
+use super::refusal::{Damage, Refusal};
+use super::{SavedContact, SavedDocument};
+use crate::contact_json::{CONTACT_FORMAT, CONTACT_VERSION, MAX_CONTACT_BYTES, SCHEMA_NAME};
+use crate::json_list::read_json_list;
+use crate::zip64::{Entries, EntryHeader};
+
+/// What a `contact.json` says beside its documents.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContactHead {
+    #[serde(rename = "$schema")]
+    schema: String,
+    format: String,
+    format_version: u32,
+    contact: Map<String, Value>,
+}
+
+/// The members of the contact that are no fields.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContactRecord {
+    id: ContactId,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DocumentRecord {
+    id: DocumentId,
+    kind: DocumentKind,
+    name: String,
+    path: String,
+    content_type: String,
+    size_bytes: u64,
+    created_at: Timestamp,
+}
+
+/// Reads a `contact.json` of which the hash was found to be the manifest's.
+pub(super) fn read_contact<R: Read + Seek>(
+    entries: &mut Entries<R>,
+    headers: &[EntryHeader],
+    listing: Listing,
+) -> Result<(SavedContact, Vec<SavedDocument>), Refusal> {
+    let sha256 = listing.sha256s().next().copied();
+    let Some(header) = headers.first().filter(|header| header.size <= MAX_CONTACT_BYTES) else {
+        return Err(Damage::Contact.into());
+    };
+    let count = listing.documents.len();
+    let mut reading = Reading {
+        listed: listing.documents.into_iter(),
+        headers: headers.iter().skip(FIRST_DOCUMENT),
+        documents: Vec::with_capacity(count),
+        content_types: HashSet::new(),
+        consistent: true,
+    };
+    let mut content = entries
+        .open(header)
+        .map_err(|error| super::of_content(error, 1))?;
+    let head = read_json_list(BufReader::new(&mut content), "documents", |document| {
+        reading.take(document);
+    });
+    let hashes = content.finish().map_err(|error| super::of_content(error, 1))?;
+    if Some(hashes.sha256) != sha256 {
+        return Err(Damage::Content { number: 1 }.into());
+    }
+    let Ok(head) = head else {
+        return Err(Damage::Contact.into());
+    };
+    let contact = contact_of(Value::Object(head), listing.contact_version)
+        .filter(|contact| contact.id == listing.contact_id);
+    let documents = reading.finish();
+    Ok(contact.zip(documents).ok_or(Damage::Contact)?)
+}
+
+/// The contact, if it has the shape of the schema and every value is one that a member could have entered.
+fn contact_of(head: Value, version: u64) -> Option<SavedContact> {
+    let head: ContactHead = serde_json::from_value(head).ok()?;
+    if head.schema != SCHEMA_NAME || head.format != CONTACT_FORMAT || head.format_version != CONTACT_VERSION {
+        return None;
+    }
+    let (fields, record): (Map<_, _>, Map<_, _>) = head
+        .contact
+        .into_iter()
+        .partition(|(name, _)| FIELDS.iter().any(|field| field.name == name));
+    let complete = FIELDS.iter().all(|field| match fields.get(field.name) {
+        Some(value) => !value.is_null(),
+        None => field.presence == Presence::Optional,
+    });
+    let record: ContactRecord = serde_json::from_value(Value::Object(record)).ok()?;
+    let fields: ContactFields = serde_json::from_value(Value::Object(fields)).ok()?;
+    let enterable = fields.to_draft().parse().is_ok_and(|parsed| parsed == fields);
+    (complete && enterable).then_some(SavedContact {
+        id: record.id,
+        version,
+        fields,
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+    })
+}
+
+struct Reading<L, H> {
+    listed: L,
+    headers: H,
+    documents: Vec<SavedDocument>,
+    content_types: HashSet<Arc<str>>,
+    consistent: bool,
+}
+
+impl<'a, L, H> Reading<L, H>
+where
+    L: Iterator<Item = ListedDocument>,
+    H: Iterator<Item = &'a EntryHeader>,
+{
+    fn take(&mut self, document: DocumentRecord) {
+        // The first contradiction is enough: no more is kept than the manifest lists.
+        self.consistent = self.consistent && self.keep(document).is_some();
+    }
+
+    fn keep(&mut self, document: DocumentRecord) -> Option<()> {
+        let (listed, header) = (self.listed.next()?, self.headers.next()?);
+        if document.id != listed.id || document.path != header.name || document.size_bytes != header.size {
+            return None;
+        }
+        let fields = DocumentDraft {
+            name: document.name,
+            content_type: document.content_type,
+            size_bytes: document.size_bytes,
+            sha256: None,
+            crc32: None,
+            kind: document.kind,
+        };
+        let fields = fields.parse().ok()?;
+        let content_type = match self.content_types.get(fields.content_type.as_str()) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let new: Arc<str> = fields.content_type.into();
+                self.content_types.insert(Arc::clone(&new));
+                new
+            }
+        };
+        self.documents.push(SavedDocument {
+            id: listed.id,
+            kind: fields.kind,
+            name: fields.name,
+            content_type,
+            size_bytes: fields.size_bytes,
+            sha256: listed.sha256,
+            crc32: Crc32::new(header.crc32),
+            created_at: document.created_at,
+        });
+        Some(())
+    }
+
+    /// The documents, if they were all there, each once.
+    fn finish(mut self) -> Option<Vec<SavedDocument>> {
+        let ids: HashSet<&DocumentId> = self.documents.iter().map(|document| &document.id).collect();
+        let unique = ids.len() == self.documents.len();
+        (self.consistent && unique && self.listed.next().is_none()).then_some(self.documents)
+    }
+}

@@ -1,0 +1,168 @@
+//! The manifest of a saved archive, held against its directory while it is read.
+
+use std::io::{BufReader, Read, Seek};
+
+use oubli_domain::{ContactId, DocumentId, Sha256, TenantId};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::refusal::{Damage, Refusal};
+use crate::contact_json::{CONTACT_NAME, SCHEMA_NAME};
+use crate::index_html::INDEX_NAME;
+use crate::json_list::read_json_list;
+use crate::layout::{DOCUMENTS_FOLDER, PHOTO_FOLDER};
+use crate::manifest::{EntryContent, MANIFEST_FORMAT, MANIFEST_VERSION, ManifestEntry, MissingDocument};
+use crate::zip64::{Entries, EntryHeader};
+
+/// The entries before the documents, in their order.
+const OWN: [(&str, EntryContent); 3] = [
+    (CONTACT_NAME, EntryContent::Contact),
+    (SCHEMA_NAME, EntryContent::ContactSchema),
+    (INDEX_NAME, EntryContent::Index),
+];
+/// Where the documents begin.
+pub(super) const FIRST_DOCUMENT: usize = OWN.len();
+/// The manifest and its signature, which it does not list.
+const NOT_LISTED: usize = 2;
+
+/// What every version of a manifest says.
+#[derive(Deserialize)]
+struct Format {
+    format: String,
+    format_version: u32,
+}
+
+/// What a manifest says beside its list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestHead {
+    #[serde(rename = "format")]
+    _format: String,
+    #[serde(rename = "format_version")]
+    _format_version: u32,
+    tenant_id: TenantId,
+    contact_id: ContactId,
+    contact_version: u64,
+    missing: Vec<MissingDocument>,
+}
+
+/// What a manifest says of the entries that the directory has.
+pub(super) struct Listing {
+    pub(super) contact_id: ContactId,
+    pub(super) contact_version: u64,
+    own: Vec<Sha256>,
+    pub(super) documents: Vec<ListedDocument>,
+}
+
+/// A document in the manifest.
+pub(super) struct ListedDocument {
+    pub(super) id: DocumentId,
+    pub(super) sha256: Sha256,
+}
+
+impl Listing {
+    /// The SHA-256 of every entry that is listed, in the order of the archive.
+    pub(super) fn sha256s(&self) -> impl Iterator<Item = &Sha256> {
+        let documents = self.documents.iter().map(|document| &document.sha256);
+        self.own.iter().chain(documents)
+    }
+}
+
+/// Reads a manifest of which the signature fits.
+pub(super) fn read_listing<R: Read + Seek>(
+    entries: &mut Entries<R>,
+    headers: &[EntryHeader],
+    tenant: &TenantId,
+) -> Result<Listing, Refusal> {
+    let Some((listed, [manifest, _])) = headers.split_last_chunk::<NOT_LISTED>() else {
+        return Err(Refusal::NotSigned);
+    };
+    let format: Format = parse(entries, manifest, |reader| serde_json::from_reader(reader))?;
+    if format.format != MANIFEST_FORMAT {
+        return Err(Damage::Manifest.into());
+    }
+    if format.format_version != MANIFEST_VERSION {
+        return Err(Refusal::OtherFormat {
+            version: format.format_version,
+        });
+    }
+    let mut reading = Reading {
+        expected: listed.iter(),
+        own: Vec::with_capacity(OWN.len()),
+        documents: Vec::with_capacity(listed.len().saturating_sub(OWN.len())),
+        consistent: true,
+    };
+    let head = parse(entries, manifest, |reader| {
+        read_json_list(reader, "entries", |entry| reading.take(entry))
+    })?;
+    let head: ManifestHead = serde_json::from_value(Value::Object(head)).map_err(|_| Damage::Manifest)?;
+    if head.tenant_id != *tenant {
+        return Err(Refusal::Foreign);
+    }
+    if !head.missing.is_empty() {
+        return Err(Damage::Incomplete.into());
+    }
+    if !reading.consistent || reading.own.len() < OWN.len() || reading.expected.next().is_some() {
+        return Err(Damage::Listing.into());
+    }
+    Ok(Listing {
+        contact_id: head.contact_id,
+        contact_version: head.contact_version,
+        own: reading.own,
+        documents: reading.documents,
+    })
+}
+
+fn parse<R: Read + Seek, T>(
+    entries: &mut Entries<R>,
+    manifest: &EntryHeader,
+    read: impl FnOnce(&mut dyn Read) -> serde_json::Result<T>,
+) -> Result<T, Refusal> {
+    let mut content = entries.open(manifest).map_err(super::of_manifest)?;
+    let parsed = read(&mut BufReader::new(&mut content));
+    content.finish().map_err(super::of_manifest)?;
+    Ok(parsed.map_err(|_| Damage::Manifest)?)
+}
+
+struct Reading<'a> {
+    expected: std::slice::Iter<'a, EntryHeader>,
+    own: Vec<Sha256>,
+    documents: Vec<ListedDocument>,
+    consistent: bool,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, entry: ManifestEntry<'static>) {
+        // The first contradiction is enough: no more is kept than the directory has entries.
+        self.consistent = self.consistent && self.keep(entry);
+    }
+
+    fn keep(&mut self, entry: ManifestEntry<'static>) -> bool {
+        let Some(header) = self.expected.next() else {
+            return false;
+        };
+        if header.name != entry.name || header.size != entry.size_bytes {
+            return false;
+        }
+        if let Some((name, content)) = OWN.get(self.own.len()) {
+            self.own.push(entry.sha256);
+            return entry.name == *name && entry.content == *content && entry.document_id.is_none();
+        }
+        let folder = match entry.content {
+            EntryContent::Document => DOCUMENTS_FOLDER,
+            EntryContent::Photo => PHOTO_FOLDER,
+            EntryContent::Contact | EntryContent::ContactSchema | EntryContent::Index => return false,
+        };
+        let Some(id) = entry.document_id else {
+            return false;
+        };
+        self.documents.push(ListedDocument {
+            id: id.into_owned(),
+            sha256: entry.sha256,
+        });
+        entry
+            .name
+            .split_once('/')
+            .is_some_and(|(first, _)| first == folder)
+    }
+}

@@ -3,6 +3,7 @@
 
 mod access;
 mod actions;
+mod anonymise;
 mod archives;
 mod bulk;
 mod contact_lists;

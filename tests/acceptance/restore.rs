@@ -28,10 +28,10 @@ pub(crate) fn files(archive: &Bytes) -> Files {
     files
 }
 
-/// Whatever of an archive is the person's: all but what tells of the export itself.
+/// Whatever of an archive is the person's: all but what tells the version, which only grows.
 pub(crate) fn persons(files: &Files) -> Files {
     let mut files = files.clone();
-    for name in ["manifest.json", "manifest.sig"] {
+    for name in ["index.html", "manifest.json", "manifest.sig"] {
         files.remove(name).unwrap();
     }
     files

@@ -107,10 +107,9 @@ async fn an_archive_of_another_tenant_is_refused() {
     let sent = upload(&stack, &bytes).await;
     let item = restore(&stack, from_upload(&sent)).await;
     assert_ended(&item, "failed", "archive_foreign");
-    let absent = stack
-        .agent()
-        .get(&format!("/v1/contacts/{}", contact["id"].as_str().unwrap()));
-    assert_eq!(absent.await.problem(StatusCode::NOT_FOUND), "not_found");
+    let path = format!("/v1/contacts/{}", contact["id"].as_str().unwrap());
+    let absent = stack.agent().get(&path).await;
+    assert_eq!(absent.problem(StatusCode::NOT_FOUND), "not_found");
 
     // Nor can an upload be used by another tenant.
     let new = agent
@@ -192,10 +191,7 @@ async fn who_was_erased_at_their_request_stays_erased() {
     assert_eq!(everything_stored(&stack, &id).await, before);
     // Nor once nothing is left of the contact.
     let path = format!("/v1/contacts/{id}");
-    let deleted = stack
-        .agent()
-        .call(reqwest::Method::DELETE, &path, &[("if-match", "*")], None);
-    assert!(deleted.await.status.is_success());
+    assert!(stack.agent().delete(&path).await.status.is_success());
     let item = restore(&stack, from_archive(&archive)).await;
     assert_ended(&item, "failed", "erased_by_request");
     assert_eq!(

@@ -177,10 +177,7 @@ async fn a_deleted_contact_comes_back_with_its_id() {
     stack.document(&id, "a", &noise(70_000)).await;
     let (archive, exported) = export(&stack, &id).await;
     let path = format!("/v1/contacts/{id}");
-    let deleted = stack
-        .agent()
-        .call(reqwest::Method::DELETE, &path, &[("if-match", "*")], None);
-    assert!(deleted.await.status.is_success());
+    assert!(stack.agent().delete(&path).await.status.is_success());
     stack.advance(SignedDuration::from_secs(60));
     let item = restore(&stack, json!({ "contact_ids": [id] })).await;
     assert_ended(&item, "failed", "contact_absent");

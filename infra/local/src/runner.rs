@@ -183,7 +183,9 @@ impl Runner {
         let key = state.as_ref().map(StateFolder::identity_key).transpose()?;
         let identity = Arc::new(Identity::new(issuer.clone(), key)?);
         let clock = Arc::new(FollowedClock(options.clock.clone()));
-        let functions = Functions::connect(&provisioned, &aws_url, clock, options.metrics).await?;
+        // Clients for eight functions, which makes a large future.
+        let functions = Functions::connect(&provisioned, &aws_url, clock, options.metrics);
+        let functions = Box::pin(functions).await?;
         let functions = Arc::new(functions);
 
         let (stop, stopped) = watch::channel(false);

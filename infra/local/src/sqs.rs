@@ -1,6 +1,6 @@
 //! SQS, for the calls that Oubli and its tools make, as exact as the service: visibility, delays, long
-//! polls, redrive by receive count, batches with an answer for each entry, size limits, retention, FIFO
-//! groups and deduplication. All times are the [`EngineClock`]'s.
+//! polls, redrive by receive count, batches with an answer for each entry, size limits, retention, fairness
+//! between the groups of a standard queue, FIFO groups and deduplication. All times are the [`EngineClock`]'s.
 //!
 //! `queue` holds the rules of one queue, `store` all queues and their journal, `wire` the shapes of the
 //! AWS JSON protocol, `operations` what each call does.
@@ -19,6 +19,7 @@ use crate::endpoint::{Answer, text_answer};
 mod attributes;
 mod checksums;
 mod error;
+mod fairness;
 mod journal;
 mod operations;
 mod queue;

@@ -6,6 +6,8 @@
 #[path = "endpoint/support.rs"]
 mod support;
 
+#[path = "endpoint/fairness.rs"]
+mod fairness;
 #[path = "endpoint/faults.rs"]
 mod faults;
 #[path = "endpoint/keys.rs"]

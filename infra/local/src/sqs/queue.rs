@@ -1,5 +1,4 @@
-//! One queue: its messages, in the three orders in which they are asked for, and which of them may be
-//! received now.
+//! One queue: its messages, in the orders in which they are asked for, and which of them may be received now.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -7,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::QueueAttributes;
 use super::checksums::hex;
+use super::fairness::Groups;
 use super::wire::MessageAttribute;
 use super::{QueueDepth, ReceiveFault};
 use crate::faults::split_mix;
@@ -120,6 +120,7 @@ pub(super) struct Queue {
     /// By the time from which they may be received, then by age.
     by_visibility: BTreeSet<(i64, u64)>,
     by_sending: BTreeSet<(i64, u64)>,
+    groups: Groups,
 }
 
 impl Queue {
@@ -138,6 +139,7 @@ impl Queue {
             messages: BTreeMap::new(),
             by_visibility: BTreeSet::new(),
             by_sending: BTreeSet::new(),
+            groups: Groups::default(),
         }
     }
 
@@ -158,6 +160,7 @@ impl Queue {
         self.remove(message.seq);
         self.by_visibility.insert((message.visible_at, message.seq));
         self.by_sending.insert((message.sent_at, message.seq));
+        self.groups.insert(&message);
         self.messages.insert(message.seq, message);
     }
 
@@ -165,6 +168,7 @@ impl Queue {
         let message = self.messages.remove(&seq)?;
         self.by_visibility.remove(&(message.visible_at, seq));
         self.by_sending.remove(&(message.sent_at, seq));
+        self.groups.remove(&message);
         Some(message)
     }
 
@@ -172,6 +176,7 @@ impl Queue {
         self.messages.clear();
         self.by_visibility.clear();
         self.by_sending.clear();
+        self.groups = Groups::default();
     }
 
     /// Changes when, and how often received, a message is.
@@ -206,13 +211,13 @@ impl Queue {
         if self.is_fifo() {
             return self.fifo_candidates(now);
         }
-        let visible = self.by_visibility.range(..=(now, u64::MAX)).map(|(_, seq)| *seq);
         if let ReceiveFault::Reorder { seed } = fault {
+            let visible = self.by_visibility.range(..=(now, u64::MAX)).map(|(_, seq)| *seq);
             let mut visible: Vec<u64> = visible.collect();
             visible.sort_by_key(|seq| split_mix(&mut seed.wrapping_add(*seq)));
             return visible;
         }
-        visible.take(CANDIDATES).collect()
+        self.groups.visible(now).take(CANDIDATES).collect()
     }
 
     /// In order; a group stands still while one of its messages is in flight or delayed.

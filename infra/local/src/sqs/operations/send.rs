@@ -16,6 +16,7 @@ const LONGEST_DELAY_SECONDS: i64 = 900;
 /// Sequence numbers of FIFO queues have 20 digits and grow.
 const FIRST_SEQUENCE_NUMBER: u64 = 10_000_000_000_000_000_000;
 const MOST_ATTRIBUTES: usize = 10;
+const LONGEST_GROUP_ID: usize = 128;
 
 /// Body and attributes; what the limits count.
 pub(super) fn size_bytes(entry: &SendMessage) -> usize {
@@ -145,7 +146,16 @@ fn check(entry: &SendMessage, attributes: &QueueAttributes) -> Result<(), ApiErr
             ));
         }
     }
+    if entry.message_group_id.as_ref().is_some_and(|id| !is_group_id(id)) {
+        return Err(ApiError::invalid_value(
+            "Value for parameter MessageGroupId is invalid. Reason: Can only include alphanumeric and punctuation characters. 1 to 128 in length.",
+        ));
+    }
     Ok(())
+}
+
+fn is_group_id(id: &str) -> bool {
+    (1..=LONGEST_GROUP_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The characters of XML 1.0.

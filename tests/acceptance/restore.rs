@@ -1,5 +1,6 @@
 //! Back from the archive: the contact that was exported, byte for byte, or nothing at all.
 
+mod interleavings;
 mod refusals;
 mod round_trips;
 mod uploads;

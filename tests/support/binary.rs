@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use lambda_simulator::{InvocationStatus, Simulator, SimulatorPhase};
 use oubli_local::clock::EngineClock;
-use oubli_local::runner::{Runner, RunnerOptions, TokenRequest, seeding};
+use oubli_local::runner::{Runner, RunnerOptions, TokenRequest};
 use serde_json::{Map, Value};
 use tokio::process::{Child, Command};
+
+use crate::Stack;
 
 /// Longer than anything here takes on a slow machine; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +40,7 @@ pub struct FunctionError {
 
 /// A running binary, with AWS and the issuer of tokens that it needs.
 pub struct Binary {
-    runner: Runner,
+    stack: Stack,
     simulator: Simulator,
     process: Child,
     /// From the start of the process to its first `/next`.
@@ -48,14 +50,14 @@ pub struct Binary {
 impl Binary {
     /// Starts the binary `path` of the function and waits until it asks for its first event.
     pub async fn start(function: &str, path: &str) -> Self {
-        let (runner, simulator) = Box::pin(surroundings(function)).await;
-        let mut command = command(function, path, &runner, &simulator);
+        let (stack, simulator) = Box::pin(surroundings(function)).await;
+        let mut command = command(function, path, &stack.runner, &simulator);
         let started = Instant::now();
         let process = command.spawn().unwrap();
         let ready = simulator.wait_for_phase(SimulatorPhase::Ready, PATIENCE).await;
         let init = started.elapsed();
         let binary = Self {
-            runner,
+            stack,
             simulator,
             process,
             init,
@@ -90,6 +92,19 @@ impl Binary {
         }
     }
 
+    /// What it speaks to; the functions of this process speak to it too.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The most memory that the process ever had resident, in bytes; `None` where the system does not tell.
+    pub fn peak_resident_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kib * 1024)
+    }
+
     /// A bearer token of the tenant `demo`'s member `agent`.
     pub fn agents_token(&self) -> String {
         let request = TokenRequest::Staff {
@@ -97,8 +112,8 @@ impl Binary {
             member: "agent".to_owned(),
             email: "agent@demo.example.com".to_owned(),
         };
-        let now = self.runner.clock().now();
-        self.runner.identity().token(&request, now).unwrap().0
+        let now = self.stack.now();
+        self.stack.runner.identity().token(&request, now).unwrap().0
     }
 
     /// Ends it as Lambda does, without a word, and tells what it wrote.
@@ -106,17 +121,14 @@ impl Binary {
         self.process.start_kill().unwrap();
         let output = self.process.wait_with_output().await.unwrap();
         self.simulator.shutdown().await;
-        self.runner.shutdown().await;
+        self.stack.runner.shutdown().await;
         output
     }
 }
 
 /// AWS and the issuer with the tenant `demo`, and the Runtime API. Binaries have the system's time.
-async fn surroundings(function: &str) -> (Runner, Simulator) {
-    let runner = Runner::start(RunnerOptions::ephemeral(EngineClock::system(0)))
-        .await
-        .unwrap();
-    seeding::seed_tenants(&runner).await.unwrap();
+async fn surroundings(function: &str) -> (Stack, Simulator) {
+    let stack = Stack::start_with(RunnerOptions::ephemeral(EngineClock::system(0))).await;
     let simulator = Simulator::builder()
         .function_name(function)
         .region("eu-west-1")
@@ -124,7 +136,7 @@ async fn surroundings(function: &str) -> (Runner, Simulator) {
         .build()
         .await
         .unwrap();
-    (runner, simulator)
+    (stack, simulator)
 }
 
 /// The binary with the environment that the template and Lambda give it, and no more.
@@ -224,15 +236,15 @@ fn is_message(body: &str, fields: &[&str]) -> bool {
 
 /// Takes each setting away in turn: the binary says in one line which one it lacks, and exits with 1.
 pub async fn tells_each_missing_setting(function: &str, path: &str) {
-    let (runner, simulator) = Box::pin(surroundings(function)).await;
-    let environment = &runner.provisioned().environment[function];
+    let (stack, simulator) = Box::pin(surroundings(function)).await;
+    let environment = &stack.runner.provisioned().environment[function];
     let needed: Vec<_> = environment
         .keys()
         .filter(|name| !OPTIONAL.contains(&name.as_str()))
         .collect();
     assert!(!needed.is_empty(), "{environment:?}");
     for name in needed {
-        let mut command = command(function, path, &runner, &simulator);
+        let mut command = command(function, path, &stack.runner, &simulator);
         let process = command.env_remove(name).spawn().unwrap();
         let output = tokio::select! {
             output = process.wait_with_output() => output.unwrap(),

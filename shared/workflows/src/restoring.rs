@@ -77,6 +77,9 @@ fn skipped(reason: Reason) -> RestoreError {
 /// An archive that was verified from its first byte to its last.
 type Opened = SavedArchive<RangedReader>;
 
+/// The contact that there is, and what a restore replaces of it.
+type Decided = (Option<Contact>, Replaces);
+
 /// The item at work.
 #[derive(Clone, Copy)]
 struct Work<'a> {
@@ -172,7 +175,7 @@ impl Oubli {
             contact_version: archive.contact().version,
             manifest_sha256: *archive.manifest_sha256(),
         };
-        self.decide_restore(work, &id, &saved).await?;
+        let decided = self.decide_restore(work, &id, &saved).await?;
         let shelf = Shelf {
             tenant_id: tenant.clone(),
             contact_id: id,
@@ -183,7 +186,9 @@ impl Oubli {
         let now = self.now();
         let due = now.saturating_add(lease).unwrap_or(now);
         self.cloud.note_restoring(&note, due).await?;
-        let restored = self.fill_and_move(work, archive, &origin, saved, &note).await;
+        let restored = self
+            .fill_and_move(work, archive, &origin, saved, &note, decided)
+            .await;
         if !matches!(restored, Ok(true)) {
             // It may be that the next attempt comes before the janitor.
             self.purge_now(&note).await;
@@ -208,7 +213,7 @@ impl Oubli {
         work: Work<'_>,
         contact: &ContactId,
         saved: &Saved,
-    ) -> Result<(Option<Contact>, Replaces), RestoreError> {
+    ) -> Result<Decided, RestoreError> {
         let tenant = &work.action.tenant_id;
         let is_erased = self.cloud.is_erased(tenant, contact).await?;
         let present = self.cloud.contact(tenant, contact).await?;
@@ -226,6 +231,7 @@ impl Oubli {
         origin: &Origin,
         saved: Saved,
         note: &Purge,
+        decided: Decided,
     ) -> Result<bool, RestoreError> {
         let contact = archive.contact().clone();
         let totals = archive
@@ -238,14 +244,19 @@ impl Oubli {
             tracing::warn!("another attempt has taken over; what this one wrote is deleted");
             return Ok(false);
         }
+        let mut decided = Some(decided);
         for _ in 0..TRIES {
-            let (present, replaces) = self.decide_restore(work, &contact.id, &saved).await?;
+            let (present, replaces) = match decided.take() {
+                Some(decided) => decided,
+                None => self.decide_restore(work, &contact.id, &saved).await?,
+            };
             let now = self.now();
+            let version = next_version(replaces, now);
             let restored = Contact {
                 tenant_id: work.action.tenant_id.clone(),
                 id: contact.id.clone(),
                 state: ContactState::Active,
-                version: next_version(replaces, now),
+                version,
                 fields: contact.fields.clone(),
                 generation: note.shelf.generation.clone(),
                 document_count: totals.0,
@@ -257,7 +268,7 @@ impl Oubli {
                 restored: Some(Restored {
                     action_id: work.action.id.clone(),
                     manifest_sha256: saved.manifest_sha256,
-                    contact_version: next_version(replaces, now),
+                    contact_version: version,
                     at: now,
                 }),
                 created_at: contact.created_at,

@@ -204,7 +204,7 @@ async fn who_was_erased_at_their_request_stays_erased() {
 }
 
 /// Records that a contact was erased at the person's request.
-async fn erase(stack: &Stack, contact: &str) {
+pub(super) async fn erase(stack: &Stack, contact: &str) {
     let credentials = Credentials::new("test", "test", None, None, "test");
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -1,0 +1,193 @@
+//! What happens while a restore is under way.
+
+use jiff::SignedDuration;
+use oubli_local::faults::{Call, Fault, Gate, Outcome};
+use oubli_tests::Stack;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::refusals::erase;
+use super::{
+    anonymise, assert_done, assert_ended, card, export, files, from_archive, from_upload, persons, restore,
+    stored, upload,
+};
+use crate::contacts::everything;
+
+const MIB: usize = 1024 * 1024;
+
+/// Runs a restore that stops before the restorer's first call of `operation`, lets something happen, and
+/// goes on; answers its item.
+async fn restore_while(
+    stack: &Stack,
+    body: Value,
+    operation: &str,
+    meanwhile: impl AsyncFnOnce(),
+) -> Option<Value> {
+    let gate = Gate::default();
+    let hold = Fault::on(operation, Outcome::HoldBefore(gate.clone()));
+    let hold = hold.from_caller("oubli-restorer").nth(1);
+    stack.engines()?.faults().inject(hold);
+    let action = stack
+        .agent()
+        .post("/v1/data-actions", body)
+        .await
+        .expect(StatusCode::ACCEPTED);
+    let happen = async {
+        gate.reached().await;
+        meanwhile().await;
+        gate.open();
+    };
+    tokio::join!(stack.drain(), happen);
+    let items = stack.items(action["id"].as_str().unwrap()).await;
+    Some(items[0].clone())
+}
+
+fn over_archive(archive: &str, overwrite: bool) -> Value {
+    json!({ "kind": "restore", "selection": from_archive(archive), "overwrite": overwrite })
+}
+
+/// An anonymised contact with a document: its id and its archive's.
+async fn gone(stack: &Stack) -> (String, String) {
+    let id = stack.contact(everything()).await;
+    stack.document(&id, "a.txt", b"a").await;
+    let (archive, _) = export(stack, &id).await;
+    anonymise(stack, &id).await;
+    (id, archive)
+}
+
+#[tokio::test]
+async fn a_contact_deleted_meanwhile_comes_back() {
+    let stack = Stack::start().await;
+    let (id, archive) = gone(&stack).await;
+    let path = format!("/v1/contacts/{id}");
+    let delete = async || assert!(stack.agent().delete(&path).await.status.is_success());
+    let item = restore_while(&stack, over_archive(&archive, false), "S3.PutObject", delete).await;
+    let Some(item) = item else { return };
+    assert_done(&item);
+    stack.advance(SignedDuration::from_hours(1));
+    stack.sweep().await;
+    let back = card(&stack, &id).await;
+    assert_eq!(
+        (&back["state"], &back["document_count"]),
+        (&json!("active"), &json!(1))
+    );
+    let keys = stored(&stack, &format!("documents/demo/{id}/")).await.unwrap();
+    assert_eq!(keys.len(), 1, "{keys:?}");
+}
+
+#[tokio::test]
+async fn who_is_erased_meanwhile_stays_erased() {
+    let stack = Stack::start().await;
+    let (id, archive) = gone(&stack).await;
+    let erase = async || erase(&stack, &id).await;
+    let item = restore_while(&stack, over_archive(&archive, true), "S3.PutObject", erase).await;
+    let Some(item) = item else { return };
+    assert_ended(&item, "failed", "erased_by_request");
+    assert_eq!(card(&stack, &id).await["state"], "anonymised");
+    let keys = stored(&stack, &format!("documents/demo/{id}/")).await.unwrap();
+    assert!(keys.is_empty(), "what was written is gone: {keys:?}");
+}
+
+#[tokio::test]
+async fn an_archive_that_ends_meanwhile_restores_nothing() {
+    let stack = Stack::start().await;
+    let (id, archive) = gone(&stack).await;
+    let expire = async || stack.advance(SignedDuration::from_hours(240));
+    let item = restore_while(&stack, over_archive(&archive, false), "S3.PutObject", expire).await;
+    let Some(item) = item else { return };
+    assert_ended(&item, "failed", "archive_expired");
+    assert_eq!(card(&stack, &id).await["state"], "anonymised");
+    let keys = stored(&stack, &format!("documents/demo/{id}/")).await.unwrap();
+    assert!(keys.is_empty(), "what was written is gone: {keys:?}");
+}
+
+#[tokio::test]
+async fn a_contact_edited_meanwhile_is_decided_about_anew() {
+    for overwrite in [true, false] {
+        let stack = Stack::start().await;
+        let (id, older) = gone(&stack).await;
+        let path = format!("/v1/contacts/{id}");
+        // While it is restored, another restore brings it back and a member goes on with it.
+        let edit = async || {
+            let item = restore(&stack, from_archive(&older)).await;
+            assert_done(&item);
+            let edit = json!({ "first_name": "Zoé" });
+            stack.agent().patch(&path, "*", edit).await.expect(StatusCode::OK);
+        };
+        let body = over_archive(&older, overwrite);
+        let Some(item) = restore_while(&stack, body, "S3.PutObject", edit).await else {
+            return;
+        };
+        let now = card(&stack, &id).await;
+        if overwrite {
+            assert_done(&item);
+            assert_eq!(now["first_name"], "Chloé");
+        } else {
+            assert_ended(&item, "failed", "contact_changed");
+            assert_eq!(now["first_name"], "Zoé");
+        }
+        let keys = stored(&stack, &format!("documents/demo/{id}/")).await.unwrap();
+        assert_eq!(keys.len(), 1, "{keys:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_bytes_that_were_verified_are_restored() {
+    let stack = Stack::start().await;
+    let id = stack.contact(everything()).await;
+    stack.document(&id, "a.txt", b"a").await;
+    let (_, saved) = export(&stack, &id).await;
+    anonymise(&stack, &id).await;
+    let body = json!({ "size_bytes": saved.len() });
+    let agent = stack.agent();
+    let new = agent
+        .post("/v1/archive-uploads", body)
+        .await
+        .expect(StatusCode::CREATED);
+    stack.put_upload(&new["upload"], saved.to_vec()).await;
+    // The link is valid still: other bytes come after the first were looked at.
+    let replace = async || {
+        let status = stack.put_upload(&new["upload"], b"no archive".to_vec()).await;
+        assert_eq!(status, StatusCode::OK);
+    };
+    let selection = from_upload(new["upload_id"].as_str().unwrap());
+    let body = json!({ "kind": "restore", "selection": selection });
+    let item = restore_while(&stack, body, "S3.GetObject", replace).await;
+    let Some(item) = item else { return };
+    assert_ended(&item, "failed", "archive_unreadable");
+    assert_eq!(card(&stack, &id).await["state"], "anonymised");
+    let sent = upload(&stack, &saved).await;
+    assert_done(&restore(&stack, from_upload(&sent)).await);
+}
+
+#[tokio::test]
+async fn an_archive_is_read_in_few_requests() {
+    let stack = Stack::start().await;
+    let Some(engines) = stack.engines() else { return };
+    for (documents, most) in [(vec![1_000; 20], 1), (vec![6 * MIB; 5], 40)] {
+        let id = stack.contact(everything()).await;
+        for (index, length) in documents.iter().enumerate() {
+            let bytes: Vec<u8> = (0_u32..)
+                .flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes())
+                .take(*length)
+                .collect();
+            stack.document(&id, &format!("{index}"), &bytes).await;
+        }
+        let (archive, before) = export(&stack, &id).await;
+        anonymise(&stack, &id).await;
+        engines.faults().record();
+        assert_done(&restore(&stack, from_archive(&archive)).await);
+        let reads = |call: &Call| {
+            call.operation == "S3.GetObject" && call.caller.as_deref() == Some("oubli-restorer")
+        };
+        let count = engines.faults().calls().into_iter().filter(reads).count();
+        println!("{} bytes read in {count} requests", before.len());
+        assert!(
+            (1..=most).contains(&count),
+            "{count} requests for {} bytes",
+            before.len()
+        );
+        let (_, after) = export(&stack, &id).await;
+        assert!(persons(&files(&before)) == persons(&files(&after)));
+    }
+}

@@ -11,7 +11,9 @@ pub(super) struct Source<R> {
     /// Where the reader stands; unknown before the first seek and after a failure.
     position: Option<u64>,
     buffer: Vec<u8>,
-    /// Offset of the first byte in the buffer.
+    /// How many bytes of the buffer were read.
+    filled: usize,
+    /// Offset of the first of them.
     start: u64,
 }
 
@@ -20,7 +22,8 @@ impl<R: Read + Seek> Source<R> {
         Self {
             reader,
             position: None,
-            buffer: Vec::new(),
+            buffer: vec![0; BUFFER_BYTES],
+            filled: 0,
             start: 0,
         }
     }
@@ -57,27 +60,28 @@ impl<R: Read + Seek> Source<R> {
 
     fn buffered(&self, offset: u64) -> Option<&[u8]> {
         let skip = usize::try_from(offset.checked_sub(self.start)?).ok()?;
-        self.buffer.get(skip..).filter(|bytes| !bytes.is_empty())
+        self.buffer
+            .get(skip..self.filled)
+            .filter(|bytes| !bytes.is_empty())
     }
 
     fn fill(&mut self, offset: u64) -> io::Result<()> {
-        self.buffer.clear();
+        self.filled = 0;
         if self.position.take() != Some(offset) {
             self.reader.seek(SeekFrom::Start(offset))?;
         }
-        self.buffer.resize(BUFFER_BYTES, 0);
         let read = loop {
             match self.reader.read(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read,
+                read => break read?,
             }
         };
-        self.buffer.truncate(*read.as_ref().unwrap_or(&0));
-        self.start = offset;
-        if read? == 0 {
+        if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.position = Some(offset + self.buffer.len() as u64);
+        self.filled = read;
+        self.start = offset;
+        self.position = Some(offset + read as u64);
         Ok(())
     }
 }

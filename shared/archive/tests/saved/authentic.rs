@@ -132,7 +132,7 @@ impl Seek for Failing<'_> {
 #[test]
 fn a_reader_that_fails_at_any_read_is_no_verdict() {
     let key = Key::new();
-    let bytes = archive(&key);
+    let bytes = build(contact(fields()), &documents()[1..4], &key);
     let kinds = [
         None,
         Some(io::ErrorKind::TimedOut),

@@ -3,5 +3,9 @@
 
 #![cfg(test)]
 
+mod altered;
 mod authentic;
+mod records;
+mod resigned;
 mod support;
+mod zip64_lies;

@@ -8,9 +8,11 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use crate::files::files;
 use crate::root;
 
-const FUNCTIONS: [&str; 6] = [
+const FUNCTIONS: [&str; 8] = [
     "oubli-api",
     "oubli-archive-builder",
+    "oubli-anonymiser",
+    "oubli-restorer",
     "oubli-bulk-planner",
     "oubli-janitor",
     "oubli-notifier",
@@ -22,8 +24,8 @@ const KNOW_AWS: [&str; 3] = ["oubli-cloud", "oubli-local", "oubli-tests"];
 
 /// Modules of `oubli-local` that answer as AWS does. They share nothing with the code that asks, so that
 /// one bug cannot hide in both.
-const ENGINES: [&str; 8] = [
-    "clock", "dynamodb", "endpoint", "engines", "faults", "s3", "ses", "sqs",
+const ENGINES: [&str; 9] = [
+    "clock", "dynamodb", "endpoint", "engines", "faults", "kms", "s3", "ses", "sqs",
 ];
 
 /// For each crate the crates of ours that it may use.

@@ -6,6 +6,7 @@ mod documents;
 mod files;
 mod layers;
 mod settings;
+mod stores;
 mod template;
 
 use std::path::PathBuf;

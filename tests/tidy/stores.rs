@@ -1,0 +1,149 @@
+//! What holds for the tables, the buckets and the key of `template.yaml`: what is kept, for how long, and who
+//! may use it.
+
+use std::collections::BTreeSet;
+
+use oubli_local::provision::node::Node;
+
+use crate::template::{find, referred, statements, template, texts};
+
+#[test]
+fn buckets_are_closed_encrypted_swept_and_keep_no_versions() {
+    let template = template();
+    for bucket in template.of_kind("AWS::S3::Bucket") {
+        let id = &bucket.logical_id;
+        let access = bucket
+            .property(&["PublicAccessBlockConfiguration"])
+            .unwrap()
+            .entries();
+        assert_eq!(access.len(), 4, "{id}");
+        assert!(
+            access.iter().all(|(_, blocked)| blocked.bool() == Some(true)),
+            "{id}"
+        );
+        let encryption = ["BucketEncryption", "ServerSideEncryptionConfiguration"];
+        assert!(
+            bucket
+                .property(&encryption)
+                .is_some_and(|rules| !rules.items().is_empty()),
+            "{id}"
+        );
+        assert!(
+            bucket.property(&["VersioningConfiguration"]).is_none(),
+            "{id}: deleted means gone"
+        );
+
+        let rules = bucket
+            .property(&["LifecycleConfiguration", "Rules"])
+            .unwrap()
+            .items();
+        assert!(
+            rules
+                .iter()
+                .all(|rule| rule.get("Status").and_then(Node::text) == Some("Enabled")),
+            "{id}"
+        );
+        let abort = rules.iter().find_map(|rule| {
+            rule.at(&["AbortIncompleteMultipartUpload", "DaysAfterInitiation"])?
+                .integer()
+        });
+        assert_eq!(abort, Some(1), "{id}");
+        let expiry = rules.iter().find_map(|rule| {
+            Some((
+                rule.get("Prefix")?.text()?,
+                rule.get("ExpirationInDays")?.integer()?,
+            ))
+        });
+        let expected = match id.as_str() {
+            "ArchivesBucket" => Some(("archives/", 10)),
+            "UploadsBucket" => Some(("uploads/", 1)),
+            _ => None,
+        };
+        assert_eq!(expiry, expected, "{id}");
+
+        let mut policies = template.of_kind("AWS::S3::BucketPolicy");
+        assert!(
+            policies.any(|policy| referred(policy.property(&["Bucket"]).unwrap()) == id),
+            "{id}: TLS only"
+        );
+    }
+}
+
+#[test]
+fn tables_can_be_brought_back_and_outlive_the_stack() {
+    let template = template();
+    for table in template.of_kind("AWS::DynamoDB::Table") {
+        let id = &table.logical_id;
+        for path in [
+            ["PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"].as_slice(),
+            &["SSESpecification", "SSEEnabled"],
+            &["TimeToLiveSpecification", "Enabled"],
+            &["DeletionProtectionEnabled"],
+        ] {
+            assert_eq!(
+                table.property(path).and_then(Node::bool),
+                Some(true),
+                "{id}: {path:?}"
+            );
+        }
+        assert_eq!(
+            table.property(&["BillingMode"]).and_then(Node::text),
+            Some("PAY_PER_REQUEST"),
+            "{id}"
+        );
+    }
+    let lasting = template
+        .of_kind("AWS::DynamoDB::Table")
+        .chain([find(template, "DocumentsBucket"), find(template, "ArchiveKey")]);
+    for resource in lasting {
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            let found = resource.node.get(policy).and_then(Node::text);
+            assert_eq!(found, Some("Retain"), "{}: {policy}", resource.logical_id);
+        }
+    }
+}
+
+/// DynamoDB refuses an index that projects more ("Projection", Amazon DynamoDB API Reference).
+#[test]
+fn an_index_projects_twenty_attributes_at_most() {
+    let mut read = 0;
+    for table in template().of_kind("AWS::DynamoDB::Table") {
+        for index in table.property(&["GlobalSecondaryIndexes"]).unwrap().items() {
+            let name = index.get("IndexName").and_then(Node::text).unwrap();
+            let attributes = index.at(&["Projection", "NonKeyAttributes"]);
+            let count = attributes.map(texts).unwrap_or_default().len();
+            assert!(count <= 20, "{name}: {count}");
+            read += count;
+        }
+    }
+    assert!((1..=100).contains(&read), "{read} attributes in all indexes");
+}
+
+#[test]
+fn archives_are_signed_by_a_key_that_never_leaves_and_three_functions_may_use() {
+    let template = template();
+    let key = find(template, "ArchiveKey");
+    let property = |name: &str| key.property(&[name]).and_then(Node::text);
+    assert_eq!(property("KeySpec"), Some("ECC_NIST_P256"));
+    assert_eq!(property("KeyUsage"), Some("SIGN_VERIFY"));
+    let mut allowed = BTreeSet::new();
+    for (place, statement) in statements(template) {
+        let actions = statement.get("Action").map(texts).unwrap_or_default();
+        for action in actions.into_iter().filter(|action| action.starts_with("kms:")) {
+            assert_eq!(
+                referred(statement.get("Resource").unwrap()),
+                "ArchiveKey",
+                "{place}"
+            );
+            let role = place.split('/').next().unwrap().to_owned();
+            allowed.insert((role, action.to_owned()));
+        }
+    }
+    let expected = [
+        ("ApiRole", "kms:GetPublicKey"),
+        ("ArchiveBuilderRole", "kms:Sign"),
+        ("RestorerRole", "kms:GetPublicKey"),
+    ];
+    let expected = expected.map(|(role, action)| (role.to_owned(), action.to_owned()));
+    assert_eq!(allowed, BTreeSet::from(expected));
+}

@@ -6,7 +6,6 @@ use oubli_runtime::metrics::Metrics;
 use oubli_runtime::settings::Settings;
 use oubli_runtime::telemetry;
 use oubli_workflows::Oubli;
-use serde_json::Value;
 use tracing::Instrument;
 
 const NEEDED: [&str; 10] = [
@@ -32,11 +31,10 @@ async fn main() -> anyhow::Result<()> {
     };
     let oubli = Oubli::new(Cloud::connect(&settings, &options).await);
     let metrics = Metrics::to_stdout("janitor");
-    let function = service_fn(async |event: LambdaEvent<Value>| {
+    let function = service_fn(async |event: LambdaEvent<serde_json::Value>| {
         let span = tracing::info_span!("invocation", request_id = event.context.request_id);
         let outcome = oubli_janitor::handle(&oubli, &metrics, event.payload).instrument(span);
         outcome.await.map_err(Diagnostic::from)
     });
-    let ended = Runtime::new(function).run().await;
-    ended.map_err(anyhow::Error::from_boxed)
+    Runtime::new(function).run().await.map_err(anyhow::Error::from_boxed)
 }

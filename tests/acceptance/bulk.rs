@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const CONTACTS: u64 = 520;
 
 /// Enters contacts without the way over HTTP.
-async fn enter(stack: &Stack) -> BTreeSet<String> {
+pub(crate) async fn enter(stack: &Stack, count: u64) -> BTreeSet<String> {
     let tenant = TenantId::parse("demo").unwrap();
     let enter = |n: u64| {
         let (tenant, oubli) = (&tenant, stack.runner.oubli());
@@ -22,6 +22,7 @@ async fn enter(stack: &Stack) -> BTreeSet<String> {
             let last_name = format!("Name{n:04}");
             let draft = ContactDraft {
                 last_name,
+                first_name: Some("Zoé".to_owned()),
                 ..ContactDraft::default()
             };
             let contact = oubli
@@ -31,33 +32,18 @@ async fn enter(stack: &Stack) -> BTreeSet<String> {
             contact.id.to_string()
         }
     };
-    stream::iter((0..CONTACTS).map(enter))
+    stream::iter((0..count).map(enter))
         .buffer_unordered(16)
         .collect()
         .await
 }
 
-#[tokio::test]
-async fn a_large_export_counts_live_ends_once_and_misses_nobody() {
-    let stack = Stack::start().await;
-    let ids = enter(&stack).await;
-    let listed = stack
-        .agent()
-        .get("/v1/contacts?limit=200")
-        .await
-        .expect(StatusCode::OK);
-    assert_eq!(listed["total"], CONTACTS);
-
-    let body = json!({ "kind": "export", "selection": { "filter": { "q": "name" } } });
-    let preview = stack.agent().post("/v1/data-actions/preview", body.clone()).await;
-    assert_eq!(preview.expect(StatusCode::OK)["contacts"], CONTACTS);
-    let started = stack
-        .agent()
-        .post("/v1/data-actions", body)
-        .await
-        .expect(StatusCode::ACCEPTED);
+/// Starts an action, feeds the functions, and watches it meanwhile; answers its items.
+async fn run(stack: &Stack, body: Value) -> Vec<Value> {
+    let agent = stack.agent();
+    let started = agent.post("/v1/data-actions", body).await;
+    let started = started.expect(StatusCode::ACCEPTED);
     let action = started["id"].as_str().unwrap();
-
     let watch = async {
         let mut seen: Vec<Value> = Vec::new();
         loop {
@@ -86,28 +72,14 @@ async fn a_large_export_counts_live_ends_once_and_misses_nobody() {
 
     let ended = seen.last().unwrap();
     assert_eq!(
-        (&ended["state"], &ended["failed"]),
-        (&json!("completed"), &json!(0))
+        (&ended["state"], &ended["failed"], &ended["skipped"]),
+        (&json!("completed"), &json!(0), &json!(0))
     );
     assert_eq!(
         (&ended["total"], &ended["done"]),
         (&json!(CONTACTS), &json!(CONTACTS))
     );
-    let items = stack.items(action).await;
-    assert_eq!(items.len() as u64, CONTACTS);
-    let of = |name: &str| items.iter().map(|item| item[name].clone()).collect::<Vec<_>>();
-    let exported: BTreeSet<_> = of("contact_id")
-        .iter()
-        .map(|id| id.as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(exported, ids);
-    let archives: BTreeSet<_> = of("archive")
-        .iter()
-        .map(|archive| archive["id"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(archives.len() as u64, CONTACTS);
-    let page = stack
-        .agent()
+    let page = agent
         .get(&format!("/v1/data-actions/{action}/items"))
         .await
         .expect(StatusCode::OK);
@@ -115,9 +87,81 @@ async fn a_large_export_counts_live_ends_once_and_misses_nobody() {
         (page["items"].as_array().unwrap().len(), &page["total"]),
         (50, &json!(CONTACTS))
     );
+    stack.items(action).await
+}
+
+fn of(items: &[Value], pointer: &str) -> BTreeSet<String> {
+    let text = |item: &Value| item.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+    items.iter().map(text).collect()
+}
+
+/// Every contact that is listed.
+async fn listed(stack: &Stack) -> Vec<Value> {
+    let (mut contacts, mut path) = (Vec::new(), "/v1/contacts?limit=200".to_owned());
+    loop {
+        let page = stack.agent().get(&path).await.expect(StatusCode::OK);
+        assert_eq!(page["total"], CONTACTS);
+        contacts.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/v1/contacts?limit=200&cursor={cursor}"),
+            None => return contacts,
+        }
+    }
+}
+
+/// All of it by filters. The second takes away what it selects by, and still misses nobody.
+#[tokio::test]
+async fn large_actions_count_live_end_once_and_miss_nobody() {
+    let stack = Stack::start().await;
+    let ids = enter(&stack, CONTACTS).await;
+    let entered = listed(&stack).await;
+    let by_name = json!({ "filter": { "q": "name" } });
+    let by_state = json!({ "filter": { "state": "anonymised" } });
+    let mut archives = BTreeSet::new();
+    for (kind, selection, state) in [
+        ("export", &by_name, "active"),
+        ("anonymise", &by_name, "anonymised"),
+        ("restore", &by_state, "active"),
+    ] {
+        let mut body = json!({ "kind": kind, "selection": selection });
+        let preview = stack.agent().post("/v1/data-actions/preview", body.clone()).await;
+        let preview = preview.expect(StatusCode::OK);
+        assert_eq!(
+            (&preview["contacts"], &preview["blocked_count"]),
+            (&json!(CONTACTS), &json!(0)),
+            "{kind}"
+        );
+        body["plan_hash"] = preview["plan_hash"].clone();
+        body["acknowledged"] = json!(true);
+        let items = run(&stack, body).await;
+        assert_eq!(items.len() as u64, CONTACTS);
+        assert_eq!(of(&items, "/contact_id"), ids, "{kind}");
+        let made = of(&items, "/archive/id");
+        assert_eq!(made.len() as u64, CONTACTS, "{kind}");
+        if kind == "export" {
+            archives = made;
+        } else {
+            assert_eq!(made, archives, "{kind}");
+        }
+        let contacts = listed(&stack).await;
+        assert!(contacts.iter().all(|contact| contact["state"] == state), "{kind}");
+        if kind == "anonymise" {
+            let numbered = of(&contacts, "/first_name");
+            assert_eq!(numbered.len() as u64, CONTACTS, "a number each");
+        }
+    }
+    let names = |contacts: &[Value]| {
+        let name = |contact: &Value| (contact["id"].to_string(), contact["last_name"].to_string());
+        contacts.iter().map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&listed(&stack).await), names(&entered));
     if let Some(engines) = stack.engines() {
         let mails = engines.mails().outbox();
-        assert_eq!(mails.len(), 1);
-        assert!(mails[0].text.as_deref().unwrap().contains("520"));
+        assert_eq!(mails.len(), 3, "one each");
+        assert!(
+            mails
+                .iter()
+                .all(|mail| mail.text.as_deref().unwrap().contains("520"))
+        );
     }
 }

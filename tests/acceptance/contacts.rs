@@ -51,10 +51,10 @@ async fn every_field_comes_back_as_it_was_entered() {
     assert_eq!(created["documents"], json!({ "count": 0, "bytes": 0 }));
     assert_eq!(created["created_at"], created["updated_at"]);
     assert_eq!(created["actions"]["export"], json!({ "possible": true }));
-    for later in ["anonymise", "restore"] {
+    for (later, reason) in [("anonymise", "no_current_archive"), ("restore", "not_anonymised")] {
         assert_eq!(
             created["actions"][later],
-            json!({ "possible": false, "reason": "not_available" })
+            json!({ "possible": false, "reason": reason })
         );
     }
 

@@ -225,7 +225,7 @@ async fn hostile_names_are_safe_in_the_archive() {
         let told = &contact["documents"][index];
         assert_eq!((&told["name"], &told["path"]), (&json!(given), &json!(safe)));
     }
-    assert_eq!(entries.len(), names.len() + 4);
+    assert_eq!(entries.len(), names.len() + 5);
 }
 
 #[tokio::test]

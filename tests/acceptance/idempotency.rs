@@ -37,6 +37,11 @@ async fn total(client: &Client, list: &str) -> u64 {
 #[case::member("/v1/members", json!({ "id": "new", "name": "N", "email": "n@example.fr" }), "/v1/members")]
 #[case::group("/v1/groups", json!({ "name": "G", "rights": [], "member_ids": [] }), "/v1/groups")]
 #[case::action("/v1/data-actions", json!({ "kind": "export", "selection": { "filter": {} } }), "/v1/data-actions")]
+#[case::anonymisation(
+    "/v1/data-actions",
+    json!({ "kind": "anonymise", "selection": { "filter": {} }, "acknowledged": true }),
+    "/v1/data-actions"
+)]
 #[tokio::test]
 async fn what_is_created_is_created_once(#[case] path: &str, #[case] body: Value, #[case] list: &str) {
     let stack = Stack::start().await;

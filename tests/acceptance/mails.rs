@@ -96,6 +96,83 @@ async fn the_member_is_told_in_the_language_of_the_tenant(
     assert_eq!(engines.mails().outbox().len(), 1);
 }
 
+#[rstest]
+#[case::french(
+    "demo",
+    "agent",
+    ["Export des données terminé", "Anonymisation terminée", "Restauration terminée"],
+    "contact anonymisé"
+)]
+#[case::english(
+    "other",
+    "other-agent",
+    ["Data export finished", "Anonymisation finished", "Restoration finished"],
+    "contact anonymised"
+)]
+#[tokio::test]
+async fn each_kind_of_action_is_told_in_its_own_words(
+    #[case] tenant: &str,
+    #[case] member: &str,
+    #[case] subjects: [&str; 3],
+    #[case] done: &str,
+) {
+    let stack = Stack::start().await;
+    let client = stack.member(tenant, member);
+    let body = json!({ "last_name": "Quintessence", "first_name": "Xanthippe", "email": "xanthippe@quintessence.example" });
+    let contact = client
+        .post("/v1/contacts", body)
+        .await
+        .expect(StatusCode::CREATED);
+    let id = contact["id"].as_str().unwrap();
+    let mut links = Vec::new();
+    for (kind, contact) in [
+        ("export", id),
+        ("anonymise", id),
+        ("restore", id),
+        // One that fails altogether.
+        ("anonymise", "absent"),
+    ] {
+        let selection = json!({ "contact_ids": [contact] });
+        let body = json!({ "kind": kind, "selection": selection, "acknowledged": true });
+        let action = client.post("/v1/data-actions", body).await;
+        let action = action.expect(StatusCode::ACCEPTED)["id"].clone();
+        links.push(format!(
+            "http://localhost:8080/data-actions/{}",
+            action.as_str().unwrap()
+        ));
+        stack.drain().await;
+    }
+    let Some(engines) = stack.engines() else { return };
+    let mut outbox = engines.mails().outbox();
+    outbox.reverse();
+    assert_eq!(outbox.len(), links.len());
+    for (mail, subject) in outbox.iter().zip(subjects) {
+        assert!(mail.subject.contains(subject), "{}", mail.subject);
+    }
+    let (anonymised, failed) = (&outbox[1], &outbox[3]);
+    assert!(
+        anonymised.subject.replace('\u{a0}', " ").contains(done),
+        "{}",
+        anonymised.subject
+    );
+    assert_ne!(failed.subject, anonymised.subject);
+    for (mail, link) in outbox.iter().zip(links) {
+        assert_eq!(mail.to, [format!("{member}@{tenant}.example.com")]);
+        for body in [mail.text.as_deref().unwrap(), mail.html.as_deref().unwrap()] {
+            assert!(body.contains(&link), "{body}");
+            for secret in ["uintessence", "Xanthippe", "XXXXX", "X-Amz", "archives/", id] {
+                assert!(!body.contains(secret), "{secret} in {body}");
+            }
+        }
+    }
+    // How long an archive lives is said where it counts.
+    let tells = outbox.iter().map(|mail| {
+        let text = mail.text.as_deref().unwrap().replace('\u{a0}', " ");
+        text.contains("10 jours") || text.contains("10 days")
+    });
+    assert_eq!(tells.collect::<Vec<_>>(), [true, true, false, false]);
+}
+
 #[tokio::test]
 async fn the_mail_can_be_sent_again() {
     let stack = Stack::start().await;

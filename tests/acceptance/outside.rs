@@ -5,6 +5,7 @@ use aws_credential_types::Credentials;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use oubli_tests::Stack;
 use serde_json::{Value, json};
 
@@ -36,6 +37,10 @@ impl Bucket {
 
     pub(crate) async fn uploads(stack: &Stack) -> Self {
         Self::of(stack, "OUBLI_UPLOADS_BUCKET").await
+    }
+
+    pub(crate) async fn archives(stack: &Stack) -> Self {
+        Self::of(stack, "OUBLI_ARCHIVES_BUCKET").await
     }
 
     /// The keys of its objects.
@@ -86,6 +91,63 @@ impl Bucket {
             .await
             .unwrap();
     }
+
+    /// From now on nothing that is overwritten or deleted is gone.
+    pub(crate) async fn keep_versions(&self) {
+        let enabled = VersioningConfiguration::builder()
+            .status(BucketVersioningStatus::Enabled)
+            .build();
+        self.client
+            .put_bucket_versioning()
+            .bucket(&self.name)
+            .versioning_configuration(enabled)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// The keys of all versions of its objects, and of the marks that they were deleted.
+    pub(crate) async fn versions(&self) -> Vec<String> {
+        let listed = self.client.list_object_versions().bucket(&self.name).send().await;
+        let listed = listed.unwrap();
+        assert_ne!(
+            listed.is_truncated(),
+            Some(true),
+            "more than a test should have made"
+        );
+        let versions = listed.versions().iter().filter_map(|version| version.key());
+        let marks = listed.delete_markers().iter().filter_map(|mark| mark.key());
+        versions.chain(marks).map(str::to_owned).collect()
+    }
+
+    /// Begins to send an object in parts, and goes no further.
+    pub(crate) async fn begin_parts(&self, key: &str) {
+        let begun = self.client.create_multipart_upload().bucket(&self.name).key(key);
+        let begun = begun.send().await.unwrap();
+        self.client
+            .upload_part()
+            .bucket(&self.name)
+            .key(key)
+            .set_upload_id(begun.upload_id().map(str::to_owned))
+            .part_number(1)
+            .body(ByteStream::from_static(b"begun"))
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// The keys of what was begun to be sent in parts.
+    pub(crate) async fn begun(&self) -> Vec<String> {
+        let listed = self
+            .client
+            .list_multipart_uploads()
+            .bucket(&self.name)
+            .send()
+            .await;
+        let listed = listed.unwrap();
+        let keys = listed.uploads().iter().filter_map(|upload| upload.key());
+        keys.map(str::to_owned).collect()
+    }
 }
 
 /// Gives a function one message, besides those that stand in its queue.
@@ -109,8 +171,13 @@ pub(crate) async fn plan(stack: &Stack, action: &str) {
     .await;
 }
 
+/// Lets a worker do one contact of the first chunk of an action of tenant `demo`.
+pub(crate) async fn work(stack: &Stack, function: &str, action: &str, contact: &str) {
+    let message = json!({ "tenant_id": "demo", "action_id": action, "chunk": 0, "item_id": contact });
+    deliver(stack, function, message).await;
+}
+
 /// Lets the builder build one contact of the first chunk of an action of tenant `demo`.
 pub(crate) async fn build(stack: &Stack, action: &str, contact: &str) {
-    let message = json!({ "tenant_id": "demo", "action_id": action, "chunk": 0, "contact_id": contact });
-    deliver(stack, "archive-builder", message).await;
+    work(stack, "archive-builder", action, contact).await;
 }

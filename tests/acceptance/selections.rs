@@ -178,10 +178,8 @@ async fn selections_that_cannot_be_are_refused_at_once() {
         // There is nothing to search for in it: it must not select everybody.
         (export(json!({ "filter": { "q": " - " } })), "/selection/filter/q"),
         (json!({ "kind": "erase", "selection": { "filter": {} } }), "/kind"),
-        (
-            json!({ "kind": "anonymise", "selection": { "filter": {} } }),
-            "/kind",
-        ),
+        (export(json!({ "archive_ids": ["a"] })), "/selection/archive_ids"),
+        (export(json!({ "upload_ids": ["a"] })), "/selection/upload_ids"),
     ];
     for route in ["/v1/data-actions", "/v1/data-actions/preview"] {
         for (body, pointer) in &cases {

@@ -16,7 +16,8 @@ use tokio::sync::Mutex;
 use failures::{POISON, fails_and_is_retried, poison};
 use refusals::refusals;
 
-use crate::witnesses::{self, MARK, Memory, Messages, is_marked};
+use crate::endpoint;
+use crate::witnesses::{MARK, Memory, Messages, is_marked};
 
 /// The most that a deployment can be set to log; the engines are none of it.
 const FILTER: &str = "debug,oubli_local=off,s3s=off,dynoxide=off";
@@ -96,13 +97,13 @@ impl Watched {
 
     /// No mark in the table of what runs, and in that of contacts only under the contact.
     async fn tables_are_clean(&self, contact: Option<&str>) {
-        let requests = witnesses::rows(&self.stack, "OUBLI_REQUESTS_TABLE", None).await;
+        let requests = endpoint::rows(&self.stack, "OUBLI_REQUESTS_TABLE", None).await;
         assert!(!requests.is_empty());
         for (partition, row) in requests {
             assert!(!is_marked(&row), "{partition}: {row}");
         }
         for index in [None, Some("by_name"), Some("by_created"), Some("by_email")] {
-            let rows = witnesses::rows(&self.stack, "OUBLI_CONTACTS_TABLE", index).await;
+            let rows = endpoint::rows(&self.stack, "OUBLI_CONTACTS_TABLE", index).await;
             let mut marked = 0;
             for (partition, row) in rows.iter().filter(|(_, row)| is_marked(row)) {
                 let own = contact.map(|contact| format!("T#demo#C#{contact}"));

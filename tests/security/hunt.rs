@@ -3,4 +3,5 @@
 #![cfg(test)]
 
 mod canary;
+mod endpoint;
 mod witnesses;

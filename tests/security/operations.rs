@@ -28,6 +28,7 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/openapi.json", Nothing),
     ("GET", "/problems", Nothing),
     ("GET", "/problems/{code}", Nothing),
+    ("GET", "/v1/archive-keys", Nothing),
     ("GET", "/v1/me", Membership),
     ("GET", "/v1/members", Administration),
     ("POST", "/v1/members", Administration),
@@ -70,6 +71,7 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/v1/data-actions/{action_id}/retry", Contacts),
     ("POST", "/v1/data-actions/{action_id}/notify", Contacts),
     ("GET", "/v1/archives/{archive_id}/content", Contacts),
+    ("POST", "/v1/archive-uploads", Contacts),
 ];
 
 /// One operation.
@@ -179,6 +181,7 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/data-actions/preview" | "/v1/data-actions") => {
             json!({ "kind": "export", "selection": selection })
         }
+        ("POST", "/v1/archive-uploads") => json!({ "size_bytes": 1 }),
         _ => return None,
     };
     Some(body)

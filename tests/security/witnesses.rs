@@ -5,9 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use oubli_local::faults::{Fault, Outcome};
@@ -121,50 +118,5 @@ impl Messages {
 
     pub(crate) fn seen(&self) -> BTreeMap<String, BTreeSet<String>> {
         self.0.lock().unwrap().clone()
-    }
-}
-
-/// A client configuration for the stack's AWS endpoint.
-pub(crate) async fn aws(stack: &Stack) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(stack.runner.aws_url())
-        .region(Region::from_static("eu-west-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .load()
-        .await
-}
-
-/// An environment variable of the function `api`.
-pub(crate) fn setting(stack: &Stack, name: &str) -> String {
-    stack.runner.provisioned().environment["api"][name].clone()
-}
-
-/// An item of a table or an index: its partition, and all of it as text.
-pub(crate) type Row = (String, String);
-
-/// All items of a table, or of one of its indexes.
-pub(crate) async fn rows(stack: &Stack, table: &str, index: Option<&str>) -> Vec<Row> {
-    let client = aws_sdk_dynamodb::Client::new(&aws(stack).await);
-    let (mut rows, mut start) = (Vec::new(), None);
-    loop {
-        let page = client
-            .scan()
-            .table_name(setting(stack, table))
-            .set_index_name(index.map(str::to_owned))
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .unwrap();
-        for item in page.items() {
-            let partition = match &item["pk"] {
-                AttributeValue::S(partition) => partition.clone(),
-                other => panic!("{other:?}"),
-            };
-            rows.push((partition, format!("{item:?}")));
-        }
-        start = page.last_evaluated_key;
-        if start.is_none() {
-            return rows;
-        }
     }
 }

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::Watched;
-use crate::witnesses;
+use crate::endpoint;
 
 /// What stands in messages that no function of ours sent.
 pub(super) const POISON: &str = "zqxpoison";
@@ -17,7 +17,7 @@ const VISIBILITY: SignedDuration = SignedDuration::from_secs(6 * 900 + 1);
 /// Messages that no function of ours would send, until they are with the dead letters.
 pub(super) async fn poison(watched: &Watched) {
     let stack = &watched.stack;
-    let client = aws_sdk_sqs::Client::new(&witnesses::aws(stack).await);
+    let client = aws_sdk_sqs::Client::new(&endpoint::aws(stack).await);
     let queues = &stack.runner.provisioned().queues;
     let bodies = [
         POISON.to_owned(),
@@ -65,11 +65,11 @@ pub(super) async fn fails_and_is_retried(watched: &mut Watched, contact: &str, d
     };
     let struck = [builders("S3.GetObject"), builders("DynamoDB.TransactWriteItems")];
     let s3 = aws_sdk_s3::Client::from_conf(
-        aws_sdk_s3::config::Builder::from(&witnesses::aws(&watched.stack).await)
+        aws_sdk_s3::config::Builder::from(&endpoint::aws(&watched.stack).await)
             .force_path_style(true)
             .build(),
     );
-    let bucket = witnesses::setting(&watched.stack, "OUBLI_DOCUMENTS_BUCKET");
+    let bucket = endpoint::setting(&watched.stack, "OUBLI_DOCUMENTS_BUCKET");
     let key = format!("documents/demo/{contact}/{document}");
     let found = s3.get_object().bucket(&bucket).key(&key).send().await.unwrap();
     let bytes = found.body.collect().await.unwrap().into_bytes();

@@ -118,7 +118,7 @@ impl Cloud {
     }
 
     /// The bytes of an uploaded archive; its parts are joined first, once all are there. `None`: they
-    /// are not, or not all of them.
+    /// are not, or not as many as announced.
     ///
     /// # Errors
     /// [`CloudError`] when S3 fails.
@@ -132,7 +132,8 @@ impl Cloud {
         {
             return Ok(None);
         }
-        self.saved_source(bucket, key).await
+        let source = self.saved_source(bucket, key).await?;
+        Ok(source.filter(|source| source.size_bytes == saved.size_bytes))
     }
 
     /// Joins the parts of an upload, if they are as many bytes as announced: a sender who is still at

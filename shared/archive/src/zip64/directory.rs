@@ -203,7 +203,9 @@ fn read_end(reader: &mut (impl Read + Seek)) -> Result<End, DirectoryError> {
     if end.entries == u64::from(u16::MAX) || end.size == U32_SENTINEL || end.offset == U32_SENTINEL {
         let mut fields = Fields(&tail);
         end = (|| {
-            fields.bytes(32)?;
+            // Without this a reader would take other bytes for numbers, and tell of a size that nobody claimed.
+            fields.bytes(4).filter(|signature| *signature == b"PK\x06\x06")?;
+            fields.bytes(28)?;
             let (entries, size, offset) = (fields.u64()?, fields.u64()?, fields.u64()?);
             Some(End {
                 entries,

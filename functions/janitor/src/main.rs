@@ -2,9 +2,7 @@
 
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use oubli_cloud::{Cloud, CloudSettings, ConnectOptions};
-use oubli_runtime::metrics::Metrics;
-use oubli_runtime::settings::Settings;
-use oubli_runtime::telemetry;
+use oubli_runtime::{metrics::Metrics, settings::Settings, telemetry};
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
@@ -36,5 +34,6 @@ async fn main() -> anyhow::Result<()> {
         let outcome = oubli_janitor::handle(&oubli, &metrics, event.payload).instrument(span);
         outcome.await.map_err(Diagnostic::from)
     });
-    Runtime::new(function).run().await.map_err(anyhow::Error::from_boxed)
+    let ended = Runtime::new(function).run().await;
+    ended.map_err(anyhow::Error::from_boxed)
 }

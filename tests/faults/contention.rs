@@ -71,6 +71,7 @@ async fn an_item_is_given_up_after_five_attempts_and_can_be_retried() {
         total: 2,
         done: 1,
         failed: 1,
+        skipped: 0,
         mails: 1..=1,
     };
     world.expect(&action, &want).await;

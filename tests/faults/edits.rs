@@ -149,6 +149,7 @@ async fn a_document_whose_object_has_vanished_fails_its_item_alone() {
         total: 2,
         done: 1,
         failed: 1,
+        skipped: 0,
         mails: 1..=1,
     };
     world.expect(&action, &want).await;

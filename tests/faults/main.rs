@@ -10,10 +10,14 @@
 
 mod api_matrix;
 mod contention;
+mod crossings;
 mod duplicates;
 mod edits;
+mod interleavings;
+mod life_matrix;
 mod matrix;
 mod poison;
 mod queue_matrix;
 mod random;
+mod storm;
 mod world;

@@ -1,5 +1,6 @@
 //! The matrix of calls and faults: which cells there are, and how they are dealt with side by side.
 
+use std::fmt::Debug;
 use std::sync::Mutex;
 
 use futures::future::join_all;
@@ -49,7 +50,7 @@ pub(crate) struct Armed {
 
 impl Cell {
     pub(crate) fn arm(&self, world: &World, caller: &str) -> Armed {
-        let gate = self.kind.kills().then(Gate::default);
+        let gate = self.kind.kills().then(|| world.gate());
         let outcome = match (self.kind, gate.clone()) {
             (Kind::KilledBefore, Some(gate)) => Outcome::HoldBefore(gate),
             (Kind::KilledAfter, Some(gate)) => Outcome::HoldAfter(gate),
@@ -67,6 +68,8 @@ impl Armed {
     /// That the fault met its call: else the cell says nothing.
     pub(crate) fn disarm(self, world: &World) {
         world.engines().faults().clear();
+        // What still reads for the dead may go on; whatever of theirs was on its way is not any more.
+        self.gate.iter().for_each(Gate::open);
         assert_eq!(self.struck.count(), 1, "the call was never made");
     }
 }
@@ -99,11 +102,11 @@ pub(crate) fn cells(calls: &[Call], kinds: &[Kind]) -> Vec<Cell> {
 }
 
 /// Deals with the cells, several worlds side by side, each cell alone in its world.
-pub(crate) async fn run<S>(
-    cells: Vec<Cell>,
+pub(crate) async fn run<S, C: Debug>(
+    cells: Vec<C>,
     worlds: usize,
     set_up: impl AsyncFn(&World) -> S,
-    test: impl AsyncFn(&World, &S, &Cell),
+    test: impl AsyncFn(&World, &S, &C),
     close: impl AsyncFn(&World, &S),
 ) {
     assert!(!cells.is_empty());
@@ -126,9 +129,9 @@ pub(crate) async fn run<S>(
 }
 
 /// Names the cell in which a test panics.
-struct Named<'a>(&'a Cell);
+struct Named<'a, C: Debug>(&'a C);
 
-impl Drop for Named<'_> {
+impl<C: Debug> Drop for Named<'_, C> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("in the cell {:?}", self.0);

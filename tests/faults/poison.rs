@@ -60,7 +60,7 @@ async fn messages_about_what_is_not_there_are_done_with() {
     let action = world.start_export(std::slice::from_ref(&contact)).await;
     world.settle(&mut Feed::plain(), &[&action]).await;
     let plan = json!({ "tenant_id": "demo", "action_id": "absent" });
-    let mut build = json!({ "tenant_id": "demo", "action_id": "absent", "chunk": 0, "contact_id": contact });
+    let mut build = json!({ "tenant_id": "demo", "action_id": "absent", "chunk": 0, "item_id": contact });
     world.send("bulk-planner", &plan.to_string()).await;
     world.send("archive-builder", &build.to_string()).await;
     // A chunk that is not there, and another tenant's action.

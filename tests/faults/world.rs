@@ -3,9 +3,11 @@
 
 mod feed;
 mod outcome;
+mod people;
+mod snapshot;
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
 
 use aws_config::{AppName, BehaviorVersion, Region};
 use aws_credential_types::Credentials;
@@ -16,13 +18,18 @@ use jiff::SignedDuration;
 use oubli_local::engines::Engines;
 use oubli_local::faults::{Fault, Gate, Outcome};
 use oubli_tests::{Answer, Stack};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 pub(crate) use feed::{Feed, Random};
 pub(crate) use outcome::Want;
+pub(crate) use people::{Person, signed_bytes};
+pub(crate) use snapshot::Life;
 
 pub(crate) const PLANNER: &str = "oubli-bulk-planner";
 pub(crate) const BUILDER: &str = "oubli-archive-builder";
+pub(crate) const ANONYMISER: &str = "oubli-anonymiser";
+pub(crate) const RESTORER: &str = "oubli-restorer";
 pub(crate) const NOTIFIER: &str = "oubli-notifier";
 pub(crate) const JANITOR: &str = "oubli-janitor";
 pub(crate) const API: &str = "oubli-api";
@@ -77,6 +84,18 @@ pub(crate) struct World {
     pub(crate) objects: aws_sdk_s3::Client,
     /// Archives that were found good: the same bytes need no second look.
     verified: Mutex<BTreeSet<String>>,
+    /// How often each message was delivered, by function and body.
+    deliveries: Mutex<BTreeMap<(String, String), usize>>,
+    /// Where calls wait, or would.
+    gates: Mutex<Vec<Gate>>,
+}
+
+/// Threads that read for a worker outlive it: none may wait for ever.
+impl Drop for World {
+    fn drop(&mut self) {
+        let gates = self.gates.get_mut().unwrap_or_else(PoisonError::into_inner);
+        gates.iter().for_each(Gate::open);
+    }
 }
 
 impl World {
@@ -95,6 +114,8 @@ impl World {
         Some(Self {
             objects: aws_sdk_s3::Client::from_conf(by_path.build()),
             verified: Mutex::default(),
+            deliveries: Mutex::default(),
+            gates: Mutex::default(),
             sqs: aws_sdk_sqs::Client::new(&config),
             tables: aws_sdk_dynamodb::Client::new(&config),
             stack,
@@ -107,7 +128,7 @@ impl World {
 
     /// Holds the `nth` call of this operation and caller at a gate.
     pub(crate) fn hold(&self, caller: &str, operation: &str, nth: u64, after: bool) -> Gate {
-        let gate = Gate::default();
+        let gate = self.gate();
         let outcome = if after {
             Outcome::HoldAfter(gate.clone())
         } else {
@@ -115,6 +136,13 @@ impl World {
         };
         let fault = Fault::on(operation, outcome).from_caller(caller).nth(nth);
         self.engines().faults().inject(fault);
+        gate
+    }
+
+    /// A gate that is open at the end of the world at the latest.
+    pub(crate) fn gate(&self) -> Gate {
+        let gate = Gate::default();
+        self.gates.lock().unwrap().push(gate.clone());
         gate
     }
 
@@ -177,9 +205,17 @@ impl World {
     pub(crate) async fn deliver(&self, delivery: &Delivery) -> bool {
         let mut event = SqsEvent::default();
         event.records = vec![delivery.record.clone()];
+        let body = delivery.record.body.clone().unwrap_or_default();
+        let message = (delivery.function.clone(), body);
+        *self.deliveries.lock().unwrap().entry(message).or_default() += 1;
         let functions = self.stack.runner.functions();
         let response = functions.handle(&delivery.function, event).await;
         response.batch_item_failures.is_empty()
+    }
+
+    /// How often each message was delivered since this was last asked, by function and body.
+    pub(crate) fn take_deliveries(&self) -> BTreeMap<(String, String), usize> {
+        std::mem::take(&mut *self.deliveries.lock().unwrap())
     }
 
     pub(crate) async fn delete(&self, delivery: &Delivery) {
@@ -220,9 +256,12 @@ impl World {
     /// Delivers messages as the feed says, and deletes those that one delivery was done with.
     async fn deliver_all(&self, visible: Vec<Delivery>, feed: &mut Feed) {
         let mut rest = Vec::new();
+        let mut sheltered = Vec::new();
         for delivery in visible {
             if feed.lose.remove(&delivery.function) {
                 self.delete(&delivery).await;
+            } else if feed.sheltered.contains(&delivery.function.as_str()) {
+                sheltered.extend(std::iter::repeat_n(delivery, feed.copies));
             } else {
                 rest.extend(std::iter::repeat_n(delivery, feed.copies));
             }
@@ -245,6 +284,11 @@ impl World {
                 }
             }));
             feed.survive(work).await;
+        }
+        for delivery in sheltered {
+            if self.deliver(&delivery).await {
+                self.delete(&delivery).await;
+            }
         }
     }
 
@@ -317,6 +361,41 @@ impl World {
             assert!(state != "queued" && state != "running", "not open, and not ended");
         }
         true
+    }
+
+    /// Has the janitor finish what is left to be deleted. Only announced documents are waited for in vain.
+    pub(crate) async fn clear_up(&self, feed: &mut Feed) {
+        for _ in 0..ROUNDS {
+            let notes = self.partition("OUBLI_REQUESTS_TABLE", "T#demo#PURGE").await;
+            if notes.values().all(|note| note["if_awaiting"] == true) {
+                return;
+            }
+            self.stack.advance(STEP);
+            self.sweep(feed).await;
+        }
+        panic!("something is never deleted");
+    }
+
+    /// Starts an action and lets nothing of it happen.
+    pub(crate) async fn start_action(&self, kind: &str, selection: Value) -> String {
+        // What a member decides is about contacts as they were before.
+        self.stack.advance(SignedDuration::from_secs(1));
+        let body = json!({ "kind": kind, "selection": selection, "acknowledged": true });
+        let started = self.stack.agent().post("/v1/data-actions", body).await;
+        let action = started.expect(StatusCode::ACCEPTED);
+        action["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Starts an action over one contact and lets nothing of it happen.
+    pub(crate) async fn start_for(&self, kind: &str, contact: &str) -> String {
+        self.start_action(kind, json!({ "contact_ids": [contact] })).await
+    }
+
+    /// Does an action over one contact, undisturbed; answers its item.
+    pub(crate) async fn run_for(&self, kind: &str, contact: &str) -> Value {
+        let action = self.start_for(kind, contact).await;
+        self.settle(&mut Feed::plain(), &[&action]).await;
+        self.stack.items(&action).await.remove(0)
     }
 
     /// Starts an export and lets nothing of it happen.

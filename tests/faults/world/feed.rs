@@ -49,6 +49,8 @@ pub(crate) struct Feed {
     pub(crate) kills: Vec<Gate>,
     /// Functions whose next message gets lost.
     pub(crate) lose: BTreeSet<String>,
+    /// Functions whose workers do not die with the others.
+    pub(crate) sheltered: Vec<&'static str>,
     /// How often a worker died.
     pub(crate) killed: usize,
 }
@@ -62,6 +64,7 @@ impl Feed {
             workers: 1,
             kills: Vec::new(),
             lose: BTreeSet::new(),
+            sheltered: Vec::new(),
             killed: 0,
         }
     }

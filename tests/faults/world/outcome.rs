@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use oubli_domain::Sha256;
 use oubli_local::s3::{StoredItem, StoredKind};
+use serde_json::Value;
 
 use super::World;
 
@@ -17,6 +18,7 @@ pub(crate) struct Want {
     pub(crate) total: u64,
     pub(crate) done: u64,
     pub(crate) failed: u64,
+    pub(crate) skipped: u64,
     pub(crate) mails: RangeInclusive<usize>,
 }
 
@@ -28,6 +30,7 @@ impl Want {
             total,
             done: total,
             failed: 0,
+            skipped: 0,
             mails: 1..=1,
         }
     }
@@ -39,6 +42,7 @@ impl Want {
             total,
             done: 0,
             failed: total,
+            skipped: 0,
             mails: mails..=mails,
         }
     }
@@ -81,17 +85,40 @@ impl World {
         all.into_iter().filter(here).collect()
     }
 
-    /// That an action has ended so, with these counts, and that all its archives are whole, the only
-    /// ones of their items, and can be downloaded. Answers the archives' bytes by contact.
-    pub(crate) async fn expect(&self, action: &str, want: &Want) -> BTreeMap<String, Bytes> {
+    /// That no message was needed more often than four times: once, and three times again.
+    pub(crate) fn expect_few_deliveries(&self) {
+        for (message, count) in self.take_deliveries() {
+            assert!(count <= 4, "{message:?} was delivered {count} times");
+        }
+    }
+
+    /// That an action has ended so, with these counts and mails, in its record and in its items. Answers
+    /// the items.
+    pub(crate) async fn expect_ended(&self, action: &str, want: &Want) -> Vec<Value> {
         let ended = self.stack.action(action).await;
         assert_eq!(ended["state"], want.state, "{ended}");
-        let counts = [&ended["total"], &ended["done"], &ended["failed"]].map(|count| count.as_u64().unwrap());
-        assert_eq!(counts, [want.total, want.done, want.failed], "{ended}");
+        let counts = ["total", "done", "failed", "skipped"].map(|count| ended[count].as_u64().unwrap());
+        assert_eq!(
+            counts,
+            [want.total, want.done, want.failed, want.skipped],
+            "{ended}"
+        );
         let items = self.stack.items(action).await;
         assert_eq!(items.len() as u64, want.total);
         let in_state = |state: &str| items.iter().filter(|item| item["state"] == state).count() as u64;
-        assert_eq!([in_state("done"), in_state("failed")], [want.done, want.failed]);
+        assert_eq!(
+            ["done", "failed", "skipped"].map(in_state),
+            [want.done, want.failed, want.skipped]
+        );
+        let mails = self.mails_about(action);
+        assert!(want.mails.contains(&mails), "{mails} mails about {action}");
+        items
+    }
+
+    /// That an export has ended so, as [`World::expect_ended`], and that all its archives are whole, the
+    /// only ones of their items, and can be downloaded. Answers the archives' bytes by contact.
+    pub(crate) async fn expect(&self, action: &str, want: &Want) -> BTreeMap<String, Bytes> {
+        let items = self.expect_ended(action, want).await;
         let mut archives = BTreeMap::new();
         let stored = self.stored("archives").await;
         for item in &items {
@@ -112,12 +139,10 @@ impl World {
             let contact = item["contact_id"].as_str().unwrap().to_owned();
             assert!(archives.insert(contact, bytes).is_none(), "a contact twice");
         }
-        let mails = self.mails_about(action);
-        assert!(want.mails.contains(&mails), "{mails} mails about {action}");
         archives
     }
 
-    fn verify(&self, archive: &Bytes) {
+    pub(super) fn verify(&self, archive: &Bytes) {
         let sha256 = Sha256::of(archive).to_string();
         if self.verified.lock().unwrap().contains(&sha256) {
             return;

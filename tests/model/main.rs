@@ -42,16 +42,16 @@ const SHRINKS: usize = 120;
 const REQUIRED: [(&str, &str); 12] = [
     ("export", "done"),
     ("anonymise", "done"),
-    ("anonymise", "failed: contact_changed"),
     ("restore", "done"),
     ("restore archive", "done"),
     ("restore archive, overwrite", "done"),
     ("restore upload", "done"),
+    ("edit", "Done"),
     ("delete", "Done"),
+    ("add document", "Done"),
     ("two workers", "one item"),
     ("recovered", "anonymise"),
-    ("woken too late", "anonymise"),
-    ("woken too late", "restore"),
+    ("recovered", "restore"),
 ];
 
 fn number(name: &str) -> Option<u64> {

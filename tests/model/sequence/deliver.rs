@@ -5,7 +5,7 @@ use oubli_domain::action::ItemState;
 use oubli_domain::contact::ContactState;
 use oubli_workflows::{Conflict, Idempotency, WorkflowError};
 
-use super::{Open, Run, Sleeper, kind_of, outcome_of, unforeseen};
+use super::{Open, Run, Sleeper, outcome_of, unforeseen};
 use crate::operation::Delivery;
 use crate::plain::{DONE, Life, Plain, PlainArchive, Verdict, Work};
 use crate::schedule::{Progress, Random, interleave, run_to};
@@ -43,7 +43,7 @@ impl Plain {
 impl Run<'_> {
     pub(super) async fn deliver(&mut self, open: Open, delivery: Delivery) -> Result<(), String> {
         let world = self.world;
-        let job = |worker| world.work(worker, kind_of(&open), &open.message);
+        let job = |worker| world.work(worker, open.work.kind(), &open.message);
         match delivery {
             Delivery::Once => {
                 job(0).await.map_err(unforeseen)?;
@@ -73,7 +73,7 @@ impl Run<'_> {
 
     /// Lets a worker come to one of its calls, and no farther.
     async fn hold(&mut self, open: Open, call: u64, after: bool, wakes: bool) -> Result<(), String> {
-        let job = self.world.work(0, kind_of(&open), &open.message);
+        let job = self.world.work(0, open.work.kind(), &open.message);
         match run_to(self.world.faults(), WORKERS[0], job, call, after).await {
             Progress::Ended(ended) => {
                 ended.map_err(unforeseen)?;
@@ -270,7 +270,7 @@ impl Run<'_> {
     /// What nobody does any more is delivered again.
     pub(super) async fn recover(&mut self) -> Result<(), String> {
         for open in self.open.clone() {
-            let job = self.world.work(1, kind_of(&open), &open.message);
+            let job = self.world.work(1, open.work.kind(), &open.message);
             job.await.map_err(unforeseen)?;
             self.count("recovered", open.work.name());
             let settled = self.settle(&open).await;
@@ -284,7 +284,7 @@ impl Run<'_> {
         let (oubli, id) = (&self.world.oubli, &open.facts.id);
         let stopped = oubli.stop_action(&self.tenant, id, &Idempotency::none()).await;
         stopped.map_err(unforeseen)?;
-        let job = self.world.work(0, kind_of(&open), &open.message);
+        let job = self.world.work(0, open.work.kind(), &open.message);
         job.await.map_err(unforeseen)?;
         self.drive(id).await?;
         let found = self.found(&open).await?;

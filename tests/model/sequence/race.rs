@@ -6,7 +6,7 @@ use oubli_domain::action::ItemState;
 use oubli_workflows::WorkflowError;
 
 use super::deliver::Found;
-use super::{Open, Run, kind_of, outcome_of, unforeseen};
+use super::{Open, Run, outcome_of, unforeseen};
 use crate::member::{Planned, Said, said};
 use crate::operation::{Act, Rival};
 use crate::plain::{DONE, Plain, Work};
@@ -115,7 +115,7 @@ impl Run<'_> {
 
     fn job(&self, worker: usize, side: &Side) -> Job {
         match side {
-            Side::Worker(open) => self.world.work(worker, kind_of(open), &open.message),
+            Side::Worker(open) => self.world.work(worker, open.work.kind(), &open.message),
             Side::Member(planned) => planned.job(&self.world.workers[worker], &self.tenant, &self.plain),
         }
     }

@@ -41,6 +41,7 @@ pub(crate) struct Aws {
     pub(crate) buckets: aws_sdk_s3::Client,
     pub(crate) queues: aws_sdk_sqs::Client,
     pub(crate) mail: aws_sdk_sesv2::Client,
+    pub(crate) keys: aws_sdk_kms::Client,
     pub(crate) http: reqwest::Client,
     names: AtomicU32,
 }
@@ -64,6 +65,7 @@ impl Aws {
             buckets: aws_sdk_s3::Client::from_conf(by_path),
             queues: aws_sdk_sqs::Client::new(&config),
             mail: aws_sdk_sesv2::Client::new(&config),
+            keys: aws_sdk_kms::Client::new(&config),
             http: reqwest::Client::new(),
             stack,
             names: AtomicU32::new(0),
@@ -122,6 +124,8 @@ declare_checks! {
         "S3.CreateBucket" "S3.HeadBucket" "S3.PutPublicAccessBlock" "S3.GetPublicAccessBlock"
         "S3.GetBucketEncryption" "S3.PutBucketLifecycleConfiguration"
         "S3.GetBucketLifecycleConfiguration" "S3.PutBucketCors" "S3.GetBucketCors"
+        "S3.PutBucketNotificationConfiguration" "S3.GetBucketNotificationConfiguration"
+        "KMS.CreateKey" "KMS.CreateAlias" "KMS.DescribeKey"
         "SQS.GetQueueUrl" "SQS.CreateQueue" "SQS.GetQueueAttributes" "SES.GetEmailIdentity";
 }
 

@@ -7,12 +7,14 @@
 #![cfg(test)]
 
 mod aws;
+mod keys;
 mod mails;
 mod objects;
 mod parts;
 mod queues;
 mod tables;
 mod transactions;
+mod versions;
 mod whole_life;
 
 use std::collections::BTreeSet;
@@ -33,9 +35,11 @@ fn checks() -> Vec<Check> {
         tables::checks(),
         transactions::checks(),
         objects::checks(),
+        versions::checks(),
         parts::checks(),
         queues::checks(),
         mails::checks(),
+        keys::checks(),
         aws::checks(),
     ]
     .concat()

@@ -15,6 +15,8 @@ declare_checks! {
         "S3.CreateMultipartUpload" "S3.UploadPart" "S3.CompleteMultipartUpload";
     a_wrong_receipt_completes_nothing: "S3.UploadPart" "S3.CompleteMultipartUpload";
     what_is_aborted_is_gone: "S3.AbortMultipartUpload" "S3.ListMultipartUploads";
+    what_is_begun_deeper_is_not_listed: "S3.ListMultipartUploads";
+    parts_that_have_arrived_are_told: "S3.ListParts" "S3.CompleteMultipartUpload";
     parts_are_copied_from_the_bytes_that_were_looked_at: "S3.UploadPartCopy" "S3.CompleteMultipartUpload";
 }
 
@@ -164,4 +166,82 @@ async fn parts_are_copied_from_the_bytes_that_were_looked_at(aws: Arc<Aws>) {
     assert_eq!(code(copy(3, ranges[0].clone()).await), "PreconditionFailed");
     aws.complete(to, &target, &upload, parts).await.unwrap();
     assert!(aws.get(to, &target).await == bytes, "other bytes were copied");
+}
+
+/// With a delimiter, uploads to keys on deeper levels are somebody else's.
+async fn what_is_begun_deeper_is_not_listed(aws: Arc<Aws>) {
+    let (bucket, prefix) = (aws.documents(), format!("{}/", aws.name("documents/demo/begun")));
+    let here = aws.begin(bucket, &format!("{prefix}a")).await;
+    let deeper = aws.begin(bucket, &format!("{prefix}generation/a")).await;
+    let list = |delimiter: Option<&str>| {
+        let request = aws.buckets.list_multipart_uploads().bucket(bucket);
+        let request = request.prefix(&prefix);
+        request.set_delimiter(delimiter.map(str::to_owned)).send()
+    };
+    let ids = |answer: aws_sdk_s3::operation::list_multipart_uploads::ListMultipartUploadsOutput| {
+        let uploads = answer.uploads.unwrap_or_default().into_iter();
+        uploads
+            .map(|upload| upload.upload_id.unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(list(Some("/")).await.unwrap()), [here.clone()]);
+    let all = ids(list(None).await.unwrap());
+    assert!(
+        all.contains(&here) && all.contains(&deeper) && all.len() == 2,
+        "{all:?}"
+    );
+}
+
+async fn parts_that_have_arrived_are_told(aws: Arc<Aws>) {
+    let (bucket, key) = (aws.uploads(), aws.name("uploads/demo/archives/parts"));
+    let begun = aws.buckets.create_multipart_upload().bucket(bucket).key(&key);
+    let upload = begun.send().await.unwrap().upload_id.unwrap();
+    let list = |after: Option<String>| {
+        let request = aws.buckets.list_parts().bucket(bucket).key(&key);
+        let request = request.upload_id(&upload).max_parts(2);
+        request.set_part_number_marker(after).send()
+    };
+    let none = list(None).await.unwrap();
+    assert!(
+        none.parts().is_empty() && none.is_truncated() != Some(true),
+        "{none:?}"
+    );
+    // As a browser sends them, in any order; one of them twice.
+    for (number, bytes) in [
+        (3, vec![3; 10]),
+        (1, vec![9; SMALLEST_PART]),
+        (2, vec![2; SMALLEST_PART]),
+        (1, vec![1; SMALLEST_PART + 1]),
+    ] {
+        aws.part(bucket, &key, &upload, number, bytes).await;
+    }
+    let (mut told, mut after) = (Vec::new(), None);
+    loop {
+        let page = list(after).await.unwrap();
+        assert!(page.parts().len() <= 2);
+        told.extend(page.parts().to_vec());
+        after = page.next_part_number_marker().map(str::to_owned);
+        if page.is_truncated() != Some(true) {
+            break;
+        }
+    }
+    let sizes: Vec<_> = told
+        .iter()
+        .map(|part| (part.part_number().unwrap(), part.size().unwrap()))
+        .collect();
+    let small = SMALLEST_PART as i64;
+    assert_eq!(sizes, [(1, small + 1), (2, small), (3, 10)]);
+    // What is told is enough to join them.
+    let parts = told.iter().map(|part| {
+        CompletedPart::builder()
+            .set_part_number(part.part_number())
+            .set_e_tag(part.e_tag().map(str::to_owned))
+            .build()
+    });
+    aws.complete(bucket, &key, &upload, parts.collect())
+        .await
+        .unwrap();
+    let bytes = [vec![1; SMALLEST_PART + 1], vec![2; SMALLEST_PART], vec![3; 10]].concat();
+    assert!(aws.get(bucket, &key).await == bytes, "other bytes were joined");
+    assert_eq!(code(list(None).await), "NoSuchUpload");
 }

@@ -14,6 +14,7 @@ declare_checks! {
     a_message_comes_once_while_it_is_worked_on:
         "SQS.SendMessage" "SQS.ReceiveMessage" "SQS.DeleteMessageBatch";
     ten_messages_go_in_one_call: "SQS.SendMessageBatch" "SQS.ReceiveMessage";
+    messages_of_a_group_do_not_wait_for_each_other: "SQS.SendMessage" "SQS.SendMessageBatch" "SQS.ReceiveMessage";
     what_fails_five_times_goes_to_the_dead: "SQS.ReceiveMessage" "SQS.GetQueueAttributes";
     attributes_are_changed_in_place: "SQS.SetQueueAttributes" "SQS.GetQueueAttributes";
 }
@@ -105,6 +106,51 @@ async fn ten_messages_go_in_one_call(aws: Arc<Aws>) {
         got.extend(messages.iter().map(|message| message.body().unwrap().to_owned()));
     }
     assert_eq!(got, bodies);
+}
+
+/// A group on a standard queue is for fairness alone: it orders nothing and holds nothing back ("Amazon SQS
+/// fair queues", Amazon SQS Developer Guide).
+async fn messages_of_a_group_do_not_wait_for_each_other(aws: Arc<Aws>) {
+    let queue = aws
+        .queue(&[(QueueAttributeName::VisibilityTimeout, "900".to_owned())])
+        .await;
+    let send = aws.queues.send_message().queue_url(&queue).message_body("0");
+    send.message_group_id("demo").send().await.unwrap();
+    let entries = ["demo", "other", "demo"]
+        .iter()
+        .enumerate()
+        .map(|(index, group)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .message_body(format!("{}", index + 1))
+                .message_group_id(*group)
+                .build()
+                .unwrap()
+        });
+    let request = aws.queues.send_message_batch().queue_url(&queue);
+    let answer = request.set_entries(Some(entries.collect())).send().await.unwrap();
+    assert_eq!((answer.successful().len(), answer.failed().len()), (3, 0));
+    let plain = aws.queues.send_message().queue_url(&queue).message_body("4");
+    plain.send().await.unwrap();
+    let mut groups = BTreeSet::new();
+    while groups.len() < 5 {
+        let messages = aws.receive(&queue).await;
+        assert!(!messages.is_empty(), "only {groups:?} came");
+        for message in messages {
+            let attributes = message.attributes.unwrap_or_default();
+            let group = attributes.get(&MessageSystemAttributeName::MessageGroupId);
+            groups.insert((message.body.unwrap(), group.cloned()));
+        }
+    }
+    let of = |body: &str, group: Option<&str>| (body.to_owned(), group.map(str::to_owned));
+    let expected = [
+        of("0", Some("demo")),
+        of("1", Some("demo")),
+        of("2", Some("other")),
+        of("3", Some("demo")),
+        of("4", None),
+    ];
+    assert_eq!(groups, BTreeSet::from(expected));
 }
 
 async fn what_fails_five_times_goes_to_the_dead(aws: Arc<Aws>) {

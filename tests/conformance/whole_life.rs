@@ -146,6 +146,63 @@ async fn actions(stack: &Stack, contact: &str) -> String {
     archive.unwrap().to_owned()
 }
 
+/// Runs an action; its one item must be done.
+async fn done(stack: &Stack, body: Value) {
+    let action = stack.agent().post("/v1/data-actions", body).await;
+    let action = action.expect(StatusCode::ACCEPTED)["id"].clone();
+    stack.drain().await;
+    let items = stack.items(action.as_str().unwrap()).await;
+    assert_eq!(items[0]["state"], "done", "{items:?}");
+}
+
+/// Anonymised and brought back, from the archive that there is and from one that was saved; and an archive
+/// so large that it comes in parts, of which none has come.
+async fn gone_and_back(stack: &Stack, contact: &str, archive: &str) {
+    let agent = stack.agent();
+    let saved = stack.archive(archive).await;
+    let selection = json!({ "contact_ids": [contact] });
+    let anonymise = json!({ "kind": "anonymise", "selection": selection, "acknowledged": true });
+    done(stack, anonymise.clone()).await;
+    let from_archive = json!({ "archive_ids": [archive] });
+    done(stack, json!({ "kind": "restore", "selection": from_archive })).await;
+    // Who decides in the very millisecond of a restore decided on what was there before.
+    stack.advance(SignedDuration::from_secs(1));
+    done(stack, json!({ "kind": "export", "selection": selection })).await;
+    done(stack, anonymise).await;
+
+    let announce = async |size_bytes: u64| {
+        let body = json!({ "size_bytes": size_bytes });
+        let new = agent.post("/v1/archive-uploads", body).await;
+        new.expect(StatusCode::CREATED)
+    };
+    let new = announce(saved.len() as u64).await;
+    let put = stack.put_upload(&new["upload"], saved.to_vec()).await;
+    assert_eq!(put, StatusCode::OK);
+    let from_upload = json!({ "upload_ids": [new["upload_id"]] });
+    let restore = json!({ "kind": "restore", "selection": from_upload, "overwrite": true });
+    done(stack, restore).await;
+
+    let parts = announce(6 << 30).await;
+    let first = &parts["upload"]["parts"][0];
+    assert_eq!(stack.put_upload(first, b"PK".to_vec()).await, StatusCode::OK);
+    let from_parts = json!({ "upload_ids": [parts["upload_id"]] });
+    let preview = json!({ "kind": "restore", "selection": from_parts });
+    agent
+        .post("/v1/data-actions/preview", preview.clone())
+        .await
+        .expect(StatusCode::OK);
+    agent
+        .post("/v1/data-actions", preview)
+        .await
+        .expect(StatusCode::ACCEPTED);
+    stack.drain().await;
+    stack
+        .nobody()
+        .get("/v1/archive-keys")
+        .await
+        .expect(StatusCode::OK);
+}
+
 #[tokio::test]
 async fn every_call_of_a_whole_life_has_a_check() {
     let stack = Stack::start().await;
@@ -159,7 +216,7 @@ async fn every_call_of_a_whole_life_has_a_check() {
     administration(&stack).await;
     let (contact, large) = contacts(&stack).await;
     let archive = actions(&stack, &contact).await;
-    stack.archive(&archive).await;
+    gone_and_back(&stack, &contact, &archive).await;
     let answer = stack.agent().delete(&format!("/v1/contacts/{large}")).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT, "{}", answer.text());
     // The ten days pass, and those that S3's own rule may take.

@@ -1,6 +1,7 @@
 //! A contact of whom every field is marked lives its whole life: no mark is found where it does not
 //! belong. (Rule 7 of the architecture: ids only in messages, logs, metrics and URLs.)
 
+mod crowd;
 mod failures;
 mod refusals;
 

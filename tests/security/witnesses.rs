@@ -79,6 +79,14 @@ impl Memory {
         let subscriber = oubli_runtime::telemetry::subscriber(filter, (), move || memory.clone()).unwrap();
         tracing::subscriber::set_default(subscriber)
     }
+
+    /// Everything that is logged in this process from now on, but on threads that log elsewhere. One test of
+    /// a process may ask for it.
+    pub(crate) fn logs_of_all_threads(&self, filter: &str) {
+        let memory = self.clone();
+        let subscriber = oubli_runtime::telemetry::subscriber(filter, (), move || memory.clone()).unwrap();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    }
 }
 
 impl Write for Memory {

@@ -1,6 +1,7 @@
 //! Back from the archive: the contact that was exported, byte for byte, or nothing at all.
 
 mod interleavings;
+mod parts;
 mod refusals;
 mod round_trips;
 mod uploads;
@@ -36,6 +37,13 @@ pub(crate) fn persons(files: &Files) -> Files {
         files.remove(name).unwrap();
     }
     files
+}
+
+/// Bytes that do not compress: Deflate looks back 32 KiB at most.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let words = (0_u32..).flat_map(|n| n.wrapping_mul(2_654_435_761).rotate_left(n % 31).to_be_bytes());
+    let block: Vec<u8> = words.take(length.min(100_000)).collect();
+    block.iter().copied().cycle().take(length).collect()
 }
 
 /// Runs an action as `agent`; answers its items.

@@ -67,10 +67,9 @@ async fn a_contact_deleted_meanwhile_comes_back() {
     stack.advance(SignedDuration::from_hours(1));
     stack.sweep().await;
     let back = card(&stack, &id).await;
-    assert_eq!(
-        (&back["state"], &back["document_count"]),
-        (&json!("active"), &json!(1))
-    );
+    assert_eq!(back["state"], "active");
+    let documents = stack.agent().get(&format!("{path}/documents")).await.json();
+    assert_eq!(documents["total"], 1);
     let keys = stored(&stack, &format!("documents/demo/{id}/")).await.unwrap();
     assert_eq!(keys.len(), 1, "{keys:?}");
 }
@@ -147,7 +146,7 @@ async fn only_the_bytes_that_were_verified_are_restored() {
     stack.put_upload(&new["upload"], saved.to_vec()).await;
     // The link is valid still: other bytes come after the first were looked at.
     let replace = async || {
-        let status = stack.put_upload(&new["upload"], b"no archive".to_vec()).await;
+        let status = stack.put_upload(&new["upload"], vec![0; saved.len()]).await;
         assert_eq!(status, StatusCode::OK);
     };
     let selection = from_upload(new["upload_id"].as_str().unwrap());
@@ -167,10 +166,7 @@ async fn an_archive_is_read_in_few_requests() {
     for (documents, most) in [(vec![1_000; 20], 1), (vec![6 * MIB; 5], 40)] {
         let id = stack.contact(everything()).await;
         for (index, length) in documents.iter().enumerate() {
-            let bytes: Vec<u8> = (0_u32..)
-                .flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes())
-                .take(*length)
-                .collect();
+            let bytes = super::noise(*length);
             stack.document(&id, &format!("{index}"), &bytes).await;
         }
         let (archive, before) = export(&stack, &id).await;

@@ -9,16 +9,10 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    anonymise, assert_done, assert_ended, card, export, files, from_archive, persons, restore, restore_over,
-    run, stored,
+    anonymise, assert_done, assert_ended, card, export, files, from_archive, noise, persons, restore,
+    restore_over, run, stored,
 };
 use crate::contacts::everything;
-
-/// Bytes that do not compress.
-fn noise(length: usize) -> Vec<u8> {
-    let words = (0_u32..).flat_map(|n| n.wrapping_mul(2_654_435_761).rotate_left(n % 31).to_be_bytes());
-    words.take(length).collect()
-}
 
 #[tokio::test]
 async fn everything_comes_back_byte_for_byte() {
@@ -34,6 +28,12 @@ async fn everything_comes_back_byte_for_byte() {
     let photo = stack.document_of(&id, photo, b"\x89PNG\n").await;
     stack.advance(SignedDuration::from_secs(60));
     let before = card(&stack, &id).await;
+    let preview = async || {
+        let body = json!({ "kind": "export", "selection": { "contact_ids": [id] } });
+        let preview = stack.agent().post("/v1/data-actions/preview", body).await.json();
+        (preview["documents"].clone(), preview["bytes"].clone())
+    };
+    let counted = preview().await;
     let documents_path = format!("/v1/contacts/{id}/documents");
     let listed = |stack: &Stack| {
         let agent = stack.agent();
@@ -57,7 +57,7 @@ async fn everything_comes_back_byte_for_byte() {
         assert_eq!(&after[name], value, "{name}");
     }
     assert_eq!(after["photo_document_id"], photo.as_str());
-    for name in ["state", "created_at", "updated_at", "id", "document_count"] {
+    for name in ["state", "created_at", "updated_at", "id"] {
         assert_eq!(after[name], before[name], "{name}");
     }
     assert!(after["version"].as_u64().unwrap() > before["version"].as_u64().unwrap());
@@ -66,6 +66,7 @@ async fn everything_comes_back_byte_for_byte() {
         document["stored_at"] = json!(stack.now().to_string());
     }
     assert_eq!(listed(&stack).await, expected);
+    assert_eq!((preview().await, &counted.0), (counted.clone(), &json!(5)));
     // The download offers the document under its own name again.
     let answer = stack
         .agent()
@@ -183,8 +184,10 @@ async fn a_deleted_contact_comes_back_with_its_id() {
     assert_ended(&item, "failed", "contact_absent");
     assert_done(&restore(&stack, from_archive(&archive)).await);
     // The janitor comes late, and finds nothing of what was deleted.
-    stack.advance(SignedDuration::from_hours(24));
-    stack.sweep().await;
+    if stack.engines().is_some() {
+        stack.advance(SignedDuration::from_hours(24));
+        stack.sweep().await;
+    }
     let (_, again) = export(&stack, &id).await;
     assert!(persons(&files(&exported)) == persons(&files(&again)));
     let item = restore(&stack, from_archive(&archive)).await;
@@ -287,7 +290,7 @@ fn contact() -> impl Strategy<Value = (Value, Vec<(String, Vec<u8>)>)> {
     );
     let documents = prop_oneof![
         3 => prop::collection::vec(document.clone(), 0..4),
-        1 => prop::collection::vec(document, 20..40)
+        1 => prop::collection::vec(document, 12..20)
     ];
     (text(), optional, business, documents).prop_map(|(last_name, optional, business, documents)| {
         let (opportunities, proposals, deals) = business;
@@ -302,7 +305,7 @@ fn contact() -> impl Strategy<Value = (Value, Vec<(String, Vec<u8>)>)> {
 
 #[tokio::test]
 async fn whatever_was_entered_comes_back_byte_for_byte() {
-    const CONTACTS: usize = 24;
+    const CONTACTS: usize = 16;
     let stack = Stack::start().await;
     let (mut ids, mut runner) = (Vec::new(), TestRunner::deterministic());
     for _ in 0..CONTACTS {

@@ -182,7 +182,8 @@ impl Oubli {
             return self.completed_by_another(&found).await;
         }
         if self.cloud.store_upload(&found, &uploaded).await? == StoreOutcome::Moved {
-            return Err(Conflict::UploadChanged.into());
+            // Other bytes, or none any more: the document may be stored, or gone with its contact.
+            return self.completed_by_another(&found).await;
         }
         let now = self.now();
         match self.cloud.mark_stored(&found, now).await? {

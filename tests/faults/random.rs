@@ -4,10 +4,11 @@
 use futures::StreamExt as _;
 use oubli_local::faults::{Call, Fault, Outcome};
 use reqwest::StatusCode;
+use serde_json::json;
 
-use crate::world::{BUILDER, Feed, JANITOR, NOTIFIER, PLANNER, Random, Want, World};
+use crate::world::{ANONYMISER, BUILDER, Feed, JANITOR, NOTIFIER, PLANNER, RESTORER, Random, Want, World};
 
-const CALLERS: [&str; 4] = [PLANNER, BUILDER, NOTIFIER, JANITOR];
+const CALLERS: [&str; 6] = [PLANNER, BUILDER, ANONYMISER, RESTORER, NOTIFIER, JANITOR];
 
 /// A world with contacts, and faults drawn from a seed.
 struct Storm {
@@ -57,7 +58,7 @@ impl Storm {
             }
         }
         for _ in 0..6 {
-            let caller = CALLERS[usize::try_from(random.below(4)).unwrap()];
+            let caller = CALLERS[usize::try_from(random.below(CALLERS.len() as u64)).unwrap()];
             let (nth, after) = (random.below(60) + 1, random.below(2) == 0);
             feed.kills.push(world.hold(caller, "*", nth, after));
         }
@@ -77,6 +78,41 @@ impl Storm {
         let archives = self.world.expect(&action, &want).await;
         assert_eq!(archives.len(), 10);
         self.world.expect_no_orphans(&[&action]).await;
+    }
+
+    /// Some contacts go and come back.
+    async fn whole_life(mut self) {
+        self.contacts.truncate(5);
+        let mut persons = Vec::new();
+        for contact in &self.contacts {
+            persons.push(self.world.person(contact).await.unwrap());
+        }
+        for kind in ["export", "anonymise", "restore"] {
+            let selection = json!({ "contact_ids": self.contacts });
+            let action = self.world.start_action(kind, selection).await;
+            let mut feed = self.rage();
+            self.world.settle(&mut feed, &[&action]).await;
+            self.world.engines().faults().clear();
+            self.world.clear_up(&mut feed).await;
+            let want = Want {
+                mails: 1..=1 + feed.killed,
+                ..Want::completed(5)
+            };
+            self.world.expect_ended(&action, &want).await;
+            for (contact, person) in self.contacts.iter().zip(&persons) {
+                let record = self.world.record(contact).await.unwrap();
+                let shelved = self.world.shelved(contact).await.len();
+                if kind == "anonymise" {
+                    assert_eq!(record["state"], "anonymised");
+                    assert_eq!(shelved, 0);
+                    assert_eq!(&self.world.person_archived(contact).await, person);
+                } else {
+                    assert_eq!(record["state"], "active");
+                    assert_eq!(shelved, person.documents.len());
+                    assert_eq!(self.world.person(contact).await.as_ref(), Some(person));
+                }
+            }
+        }
     }
 
     /// A member stops the export somewhere, and retries, twice.
@@ -133,6 +169,9 @@ async fn faults_at_random_change_nothing_in_the_end() {
         }
         if let Some(storm) = Storm::gather(seed).await {
             storm.export_with_members().await;
+        }
+        if let Some(storm) = Storm::gather(seed).await {
+            storm.whole_life().await;
         }
         drop(told);
     });

@@ -40,7 +40,12 @@ pub async fn preview(
     let plan = body.parse().map_err(|errors| Problem::refused(&errors))?;
     let preview = state
         .oubli
-        .preview(&staff.caller.tenant_id, plan.kind, &plan.selection)
+        .preview(
+            &staff.caller.tenant_id,
+            plan.kind,
+            &plan.selection,
+            plan.overwrite,
+        )
         .await?;
     Ok(answer::ok(PreviewView::new(preview)))
 }

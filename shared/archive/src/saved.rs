@@ -94,7 +94,7 @@ pub fn open<R: Read + Seek>(
     check_names(headers.iter().map(|header| header.name.as_str()))?;
     let mut entries = Entries::new(reader);
     let manifest_sha256 = check_signature(&mut entries, &headers, keys)?;
-    let listing = listing::read_listing(&mut entries, &headers, tenant)?;
+    let listing = listing::read_listing(&mut entries, &headers, (tenant, &manifest_sha256))?;
     for ((number, header), listed) in (1..).zip(&headers).zip(listing.sha256s()) {
         let hashes = entries
             .read(header, number, |_| Ok(()))

@@ -345,6 +345,7 @@ impl Cloud {
                 aws_sdk_dynamodb::types::AttributeValue::Bool(false),
             )
             .set("run", number(action.run + 1))
+            .set("retried_at", text(now))
             .set("sweep_chunk", number(0))
             .remove("completed_at")
             .look_again(later(now, STEP_GRACE))

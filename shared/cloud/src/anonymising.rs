@@ -1,10 +1,10 @@
-//! A contact without its person: written in one transaction, sealed when its archive is gone.
+//! A contact without its person: written in one transaction.
 
 use jiff::Timestamp;
 use oubli_domain::action::Action;
 use oubli_domain::archive::ArchiveStamp;
 use oubli_domain::contact::{Alias, Contact, Hold};
-use oubli_domain::{ArchiveId, AttemptId, ContactId, TenantId};
+use oubli_domain::{AttemptId, ContactId, TenantId};
 
 use crate::chunks::{TakenItem, held_by};
 use crate::connect::Cloud;
@@ -23,8 +23,10 @@ pub enum AnonymiseOutcome {
     Done(Purge),
     /// Another contact of the tenant has the number: draw another one.
     AliasTaken,
-    /// Something has changed since the contact was read: look again.
+    /// The contact has changed since it was read: look again.
     Moved,
+    /// The archive is not to be had any more.
+    ArchiveOver,
     /// This attempt does not hold the item any more.
     Lost,
 }
@@ -94,6 +96,8 @@ impl Cloud {
         }
         Ok(if outcome.refused(2).is_some() {
             AnonymiseOutcome::Lost
+        } else if outcome.refused(1).is_some() {
+            AnonymiseOutcome::ArchiveOver
         } else if outcome.refused(4).is_some() {
             AnonymiseOutcome::AliasTaken
         } else {
@@ -131,29 +135,6 @@ impl Cloud {
         let update = Update::of(keys::contact(tenant, contact))
             .remove("hold")
             .when(Condition::Equal("hold.attempt_id", text(attempt)));
-        self.contacts.update(update).await.map(|_| ())
-    }
-
-    /// Records when the archive that could bring a contact back was seen gone. A contact that was restored,
-    /// changed or deleted meanwhile is left alone.
-    ///
-    /// # Errors
-    /// [`CloudError`].
-    pub async fn seal_contact(
-        &self,
-        tenant: &TenantId,
-        contact: &ContactId,
-        archive: &ArchiveId,
-        now: Timestamp,
-    ) -> Result<(), CloudError> {
-        let update = Update::of(keys::contact(tenant, contact))
-            .set("sealed_at", text(now))
-            .remove("last_archive")
-            .when(Condition::All(vec![
-                Condition::Equal("state", text("anonymised")),
-                Condition::Equal("anonymised.archive_id", text(archive)),
-                Condition::Absent("sealed_at"),
-            ]));
         self.contacts.update(update).await.map(|_| ())
     }
 }

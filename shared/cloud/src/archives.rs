@@ -13,10 +13,13 @@ use crate::expression::{Condition, Update, number, text};
 use crate::items;
 use crate::keys;
 use crate::open_work;
-use crate::table::{Transacted, Written};
+use crate::table::Transacted;
 
 /// How often the object of an expired archive is looked for.
 const LOOK_FOR_OBJECT: SignedDuration = SignedDuration::from_hours(6);
+
+/// How often a contact is looked at again that changes while it is sealed.
+const SEALING_TRIES: usize = 5;
 
 /// What came of recording a finished export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +69,7 @@ impl Cloud {
             archive_id: Some(archive.id.clone()),
         };
         let past_key = keys::past_action(tenant, &archive.contact_id, &action.id);
-        let past = items::with_key(items::write("past action", &past)?, &past_key);
+        let card = items::with_key(items::write("past action", &past)?, &past_key);
         let stamp = items::write_value("archive", &stamp)?;
         let contact = keys::contact(tenant, &archive.contact_id);
         // Nothing is recorded of a contact that was anonymised meanwhile: its archive is the one that allowed it.
@@ -79,21 +82,22 @@ impl Cloud {
                 Condition::LessOrEqual("last_archive.contact_version", number(archive.contact_version)),
             ]),
         ]);
-        let remember = self.contacts.update_write(
-            Update::of(contact.clone())
-                .set("last_archive", stamp)
-                .remove("hold")
-                .when(newest),
-        )?;
+        let own_hold = Condition::Equal("hold.attempt_id", text(&taken.attempt_id));
+        let remember = Update::of(contact.clone()).set("last_archive", stamp);
+        let release = remember
+            .clone()
+            .remove("hold")
+            .when(Condition::All(vec![own_hold, newest.clone()]));
+        let release = self.contacts.update_write(release)?;
+        let remember = self.contacts.update_write(remember.when(newest))?;
         let leave = self.contacts.check_write(&contact, active)?;
         let contact_id = Some(&archive.contact_id);
-        for contact in [remember, leave] {
-            let done = ItemState::Done;
-            let mut writes = self.end_item_writes(action, chunk, taken, done, None, contact_id)?;
+        for contact in [release, remember, leave] {
+            let mut writes = self.end_item_writes(action, chunk, taken, contact_id, &past)?;
             let contact_index = writes.len();
             writes.push(contact);
             writes.push(self.requests.put_write(record.clone(), None)?);
-            writes.push(self.contacts.put_write(past.clone(), None)?);
+            writes.push(self.contacts.put_write(card.clone(), None)?);
             let outcome = self.requests.transact(writes).await?;
             if matches!(outcome, Transacted::Yes)
                 || self.ended_by(action, chunk, taken, ItemState::Done).await?
@@ -184,18 +188,44 @@ impl Cloud {
         self.requests.update(update).await.map(|_| ())
     }
 
-    /// Records when an archive's object was first seen gone.
+    /// Records when an archive's object was first seen gone, and seals the contact that could have been restored
+    /// from it, in one transaction: an anonymisation or a restore comes before it or after it.
     ///
     /// # Errors
     /// [`CloudError`].
     pub async fn note_deleted(&self, archive: &Archive, now: Timestamp) -> Result<(), CloudError> {
-        let update = Update::of(keys::archive(&archive.tenant_id, &archive.id))
+        let deleted = Update::of(keys::archive(&archive.tenant_id, &archive.id))
             .set("state", text("deleted"))
             .set_once("deleted_at", text(now))
             .close()
             .when(Condition::Present("pk"));
-        match self.requests.update(update).await? {
-            Written::Yes(_) | Written::No(_) => Ok(()),
+        let contact = keys::contact(&archive.tenant_id, &archive.contact_id);
+        let rests_on_it = Condition::Equal("anonymised.archive_id", text(&archive.id));
+        let seal = Update::of(contact.clone())
+            .set("sealed_at", text(now))
+            .remove("last_archive")
+            .when(Condition::All(vec![rests_on_it, Condition::Absent("sealed_at")]));
+        // Absent, on no archive, on another one, or sealed already.
+        let other = Condition::Any(vec![
+            Condition::Absent("anonymised"),
+            Condition::NotEqual("anonymised.archive_id", text(&archive.id)),
+            Condition::Present("sealed_at"),
+        ]);
+        for _ in 0..SEALING_TRIES {
+            for contact in [
+                self.contacts.update_write(seal.clone())?,
+                self.contacts.check_write(&contact, other.clone())?,
+            ] {
+                let writes = vec![self.requests.update_write(deleted.clone())?, contact];
+                let outcome = self.requests.transact(writes).await?;
+                if outcome.refused(1).is_none() {
+                    return Ok(());
+                }
+            }
         }
+        Err(CloudError::Throttled {
+            operation: "TransactWriteItems",
+            code: "the contact keeps changing".to_owned(),
+        })
     }
 }

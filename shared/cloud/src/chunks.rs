@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
-use oubli_domain::action::{Action, Chunk, ITEM_LEASE, Item, ItemState};
+use oubli_domain::action::{Action, ActionKind, Chunk, ITEM_LEASE, Item, ItemState};
 use oubli_domain::{ActionId, ArchiveId, AttemptId, ItemId, Reason, TenantId};
 
 use crate::actions::in_phase;
@@ -291,17 +291,19 @@ impl Cloud {
         for items in items.chunks(ITEMS_PER_TRANSACTION) {
             let mut writes = Vec::with_capacity(items.len() + 2);
             for item in items {
-                let requeue = Update::of(keys::item(tenant, id, chunk, &item.id))
+                let mut requeue = Update::of(keys::item(tenant, id, chunk, &item.id))
                     .set("state", text("queued"))
                     .set("run", number(action.run))
                     .set("attempts", number(0))
                     .remove("reason")
-                    .remove("archive_id")
-                    .remove("attempt_id")
-                    .when(Condition::All(vec![
-                        Condition::Equal("state", text("failed")),
-                        Condition::Less("run", number(action.run)),
-                    ]));
+                    .remove("attempt_id");
+                if action.kind == ActionKind::Export {
+                    requeue = requeue.remove("archive_id");
+                }
+                let requeue = requeue.when(Condition::All(vec![
+                    Condition::Equal("state", text("failed")),
+                    Condition::Less("run", number(action.run)),
+                ]));
                 writes.push(self.requests.update_write(requeue)?);
             }
             let taken = i64::try_from(items.len()).unwrap_or(i64::MAX);

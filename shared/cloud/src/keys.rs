@@ -137,8 +137,8 @@ pub(crate) fn upload(tenant: &TenantId, upload: &UploadId) -> Key {
     Key::new(format!("T#{tenant}#U#{upload}"), "UPLOAD")
 }
 
-pub(crate) fn purge(tenant: &TenantId, what: &str) -> Key {
-    Key::new(format!("T#{tenant}#PURGE"), what)
+pub(crate) fn purge(tenant: &TenantId, contact: &ContactId, what: &str) -> Key {
+    Key::new(format!("T#{tenant}#PURGE#{contact}"), what)
 }
 
 pub(crate) fn idempotency(tenant: &TenantId, claim: &Sha256) -> Key {

@@ -127,7 +127,7 @@ impl Cloud {
         let Some(key) = key_of(keys) else {
             return Ok(None);
         };
-        if !key.pk.ends_with("#PURGE") {
+        if !key.pk.contains("#PURGE#") {
             return Ok(parse(&key));
         }
         // A purge is small and says itself what it is about.

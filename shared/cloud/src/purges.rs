@@ -82,10 +82,10 @@ impl Purge {
         let generation = self.shelf.generation.as_ref();
         let generation = generation.map_or_else(String::new, |generation| format!("#{generation}"));
         let what = match &self.document_id {
-            Some(document) => format!("DOC#{contact}#{document}{generation}"),
-            None => format!("CONTACT#{contact}{generation}"),
+            Some(document) => format!("DOC#{document}{generation}"),
+            None => format!("SHELF{generation}"),
         };
-        keys::purge(&self.shelf.tenant_id, &what)
+        keys::purge(&self.shelf.tenant_id, contact, &what)
     }
 }
 
@@ -139,10 +139,16 @@ impl Cloud {
                 let (tenant, contact) = (&purge.shelf.tenant_id, &purge.shelf.contact_id);
                 let contact = self.contact(tenant, contact).await?;
                 if contact.is_some_and(|contact| contact.shelf() == purge.shelf) {
-                    return self.requests.delete(&purge.key()).await;
+                    // Whoever moved it here has taken the note away. One that stands there now is of a later
+                    // leaving, and not ours to delete.
+                    return Ok(());
                 }
                 self.purge_records(&purge.shelf).await?;
                 self.objects.delete_shelf(&purge.shelf).await?;
+                if purge.restoring {
+                    // A write that was under way may still arrive: the note stays for a second look when it is due.
+                    return Ok(());
+                }
             }
         }
         self.requests.delete(&purge.key()).await

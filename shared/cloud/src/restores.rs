@@ -53,8 +53,8 @@ pub enum RestoreOutcome {
     Moved,
     /// It was erased at the person's request.
     Erased,
-    /// The archive's time is over.
-    ArchiveOver,
+    /// The archive's time is over, or the upload was used or forgotten.
+    OriginOver,
     /// This attempt is over: another has the item, or what was written is being deleted.
     Lost,
 }
@@ -103,10 +103,16 @@ impl Cloud {
         let (tenant, id) = (&contact.tenant_id, &contact.id);
         let unchanged = match restore.replaced {
             None => Condition::Absent("pk"),
-            Some(replaced) => Condition::All(vec![
-                on_generation(replaced.generation.as_ref()),
-                Condition::Equal("version", number(replaced.version)),
-            ]),
+            Some(replaced) => {
+                let mut same = vec![
+                    on_generation(replaced.generation.as_ref()),
+                    Condition::Equal("version", number(replaced.version)),
+                ];
+                if matches!(restore.origin, RestoreOrigin::Archive(_)) {
+                    same.push(Condition::Absent("sealed_at"));
+                }
+                Condition::All(same)
+            }
         };
         let not_erased = Condition::Absent("pk");
         let mut writes = vec![
@@ -127,7 +133,6 @@ impl Cloud {
             RestoreOrigin::Upload(upload, used) => self.used_write(tenant, upload, used)?,
         });
         let item = writes.len();
-        writes.extend(self.end_item_writes(action, chunk, taken, ItemState::Done, None, Some(id))?);
         let past = PastAction {
             action_id: action.id.clone(),
             kind: action.kind,
@@ -139,6 +144,7 @@ impl Cloud {
                 RestoreOrigin::Upload(..) => None,
             },
         };
+        writes.extend(self.end_item_writes(action, chunk, taken, Some(id), &past)?);
         let past_key = keys::past_action(tenant, id, &action.id);
         let past = items::with_key(items::write("past action", &past)?, &past_key);
         writes.push(self.contacts.put_write(past, None)?);
@@ -160,7 +166,7 @@ impl Cloud {
         } else if is_refused(1) {
             RestoreOutcome::Erased
         } else if is_refused(3) {
-            RestoreOutcome::ArchiveOver
+            RestoreOutcome::OriginOver
         } else {
             RestoreOutcome::Moved
         })

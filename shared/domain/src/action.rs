@@ -211,6 +211,9 @@ pub struct Action {
     pub completed_at: Option<Timestamp>,
     /// 1, and one more for each retry.
     pub run: u32,
+    /// When the last retry was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_at: Option<Timestamp>,
     /// What the planner has to do.
     pub phase: Phase,
     /// Whether a member asked to stop this run.
@@ -254,6 +257,11 @@ pub enum PlannerStep {
 }
 
 impl Action {
+    /// When a member last decided that this is to be done: at the start, or at the last retry.
+    pub fn decided_at(&self) -> Timestamp {
+        self.retried_at.unwrap_or(self.created_at)
+    }
+
     /// What the planner does next. Every step is written down before the one after it, so a step
     /// that is repeated does what it did before.
     pub fn next_step(&self) -> PlannerStep {
@@ -359,6 +367,7 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
             completed_at: None,
             run: 1,
+            retried_at: None,
             phase: Phase::Planning,
             stop_requested: false,
             total: 0,

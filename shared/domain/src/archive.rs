@@ -68,6 +68,9 @@ pub struct Archive {
     /// Their bytes.
     #[serde(default)]
     pub document_bytes: u64,
+    /// SHA-256 of its manifest; archives of the first format have none recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_sha256: Option<Sha256>,
     /// Size in bytes.
     pub size_bytes: u64,
     /// SHA-256 of the whole file.
@@ -123,6 +126,7 @@ mod tests {
             object_key: "archives/demo/a/1.zip".into(),
             document_count: 0,
             document_bytes: 0,
+            manifest_sha256: None,
             size_bytes: 1,
             sha256: Sha256::of(b""),
             created_at,

@@ -36,11 +36,12 @@ impl PlanHasher {
         self.context.update(line.as_bytes());
     }
 
-    /// Adds an archive or an upload of this size, and why it cannot be restored, if it cannot.
-    pub fn source(&mut self, id: &ItemId, size_bytes: u64, refused: Option<Reason>) {
+    /// Adds an archive or an upload of this size, the version of the contact that it would replace (0: of none,
+    /// or not known), and why it cannot be restored, if it cannot.
+    pub fn source(&mut self, id: &ItemId, size_bytes: u64, replaced_version: u64, refused: Option<Reason>) {
         let refused = refused.map_or("-", Reason::code);
         self.context
-            .update(format!("{id} {size_bytes} {refused}\n").as_bytes());
+            .update(format!("{id} {size_bytes} {replaced_version} {refused}\n").as_bytes());
     }
 
     /// Adds something that was asked for and is not there.

@@ -64,7 +64,7 @@ impl Oubli {
         }
         let total = self.selected(tenant, &selection).await?;
         if let Some(plan_hash) = plan_hash {
-            let preview = self.preview(tenant, kind, &selection).await?;
+            let preview = self.preview(tenant, kind, &selection, overwrite).await?;
             if preview.plan_hash != plan_hash {
                 return Err(WorkflowError::PlanChanged(Box::new(preview)));
             }
@@ -80,6 +80,7 @@ impl Oubli {
             created_at: self.now(),
             completed_at: None,
             run: 1,
+            retried_at: None,
             phase: Phase::Planning,
             stop_requested: false,
             total,

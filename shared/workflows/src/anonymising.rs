@@ -35,11 +35,7 @@ impl Oubli {
         };
         let (tenant, chunk) = (&action.tenant_id, message.chunk);
         let contact = ContactId::from(taken.item.id.clone());
-        let ending = if taken.item.attempts > MAX_ITEM_ATTEMPTS {
-            Ending::Not(Verdict::Failed(Reason::TooManyAttempts))
-        } else {
-            self.anonymise(&action, chunk, &taken, &contact).await?
-        };
+        let ending = self.anonymise(&action, chunk, &taken, &contact).await?;
         match ending {
             Ending::Anonymised(purge, archive) => {
                 self.cloud.purge(&purge).await?;
@@ -71,8 +67,12 @@ impl Oubli {
             let Some(contact) = self.cloud.contact(&action.tenant_id, id).await? else {
                 return Ok(Ending::Not(Verdict::Failed(Reason::ContactAbsent)));
             };
+            // What is begun is finished, however often it takes.
             if let Some(ending) = begun_before(action, &contact) {
                 return Ok(ending);
+            }
+            if taken.item.attempts > MAX_ITEM_ATTEMPTS {
+                return Ok(Ending::Not(Verdict::Failed(Reason::TooManyAttempts)));
             }
             let archive = match contact.may_anonymise(self.now()) {
                 Ok(archive) => archive.clone(),
@@ -103,6 +103,11 @@ impl Oubli {
             match outcome {
                 AnonymiseOutcome::Done(purge) => return Ok(Ending::Anonymised(purge, archive.id)),
                 AnonymiseOutcome::Lost => return Ok(Ending::Lost),
+                AnonymiseOutcome::ArchiveOver => {
+                    let reason = contact.may_anonymise(self.now()).err();
+                    let reason = reason.unwrap_or(Reason::NoCurrentArchive);
+                    return Ok(Ending::Not(Verdict::Failed(reason)));
+                }
                 AnonymiseOutcome::AliasTaken | AnonymiseOutcome::Moved => {}
             }
         }
@@ -122,7 +127,7 @@ impl Oubli {
 /// What an earlier attempt of the same action did to a contact, if it came as far as that.
 fn begun_before(action: &Action, contact: &Contact) -> Option<Ending> {
     // Brought back since the member decided: that was about the contact as it was before.
-    let is_restored = |at| at >= action.created_at;
+    let is_restored = |at| at > action.decided_at();
     if contact
         .restored
         .as_ref()

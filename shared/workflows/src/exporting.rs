@@ -17,7 +17,7 @@ use oubli_domain::archive::{Archive, ArchiveState, archive_expiry};
 use oubli_domain::contact::{Contact, HOLD_LIFE, Hold, Shelf};
 use oubli_domain::document::Document;
 use oubli_domain::message::ItemMessage;
-use oubli_domain::{ArchiveId, ContactId, Language, Reason, TenantId};
+use oubli_domain::{ArchiveId, ContactId, Language, Reason, Sha256, TenantId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -88,7 +88,8 @@ impl Oubli {
         let tenant = &action.tenant_id;
         if taken.item.attempts > 1 {
             // Earlier attempts lost their lease: what they left is nobody's.
-            self.cloud.clear_attempts(tenant, &task.archive, None).await?;
+            let own = &taken.attempt_id;
+            self.cloud.clear_attempts(tenant, &task.archive, own).await?;
         }
         let outcome = if taken.item.attempts > MAX_ITEM_ATTEMPTS {
             Err(ExportError::Impossible(Reason::TooManyAttempts))
@@ -96,11 +97,11 @@ impl Oubli {
             self.hold(task).await?;
             self.export(task).await
         };
-        if outcome.is_err() {
+        if !matches!(outcome, Ok(CompletedExport::Recorded)) {
             self.release(task).await;
         }
         match outcome {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(ExportError::Impossible(reason)) => {
                 tracing::info!(reason = reason.code(), "the contact cannot be exported");
                 let verdict = Verdict::Failed(reason);
@@ -142,7 +143,7 @@ impl Oubli {
 
     /// Exports a contact as it is; as it is by then, if a member changes it and a document that was
     /// to be read is gone.
-    async fn export(&self, task: &Task) -> Result<(), ExportError> {
+    async fn export(&self, task: &Task) -> Result<CompletedExport, ExportError> {
         let (tenant, id) = (&task.action.tenant_id, &task.contact);
         let mut whole = self.read_whole(tenant, id).await?;
         for _ in 1..READS {
@@ -164,7 +165,7 @@ impl Oubli {
         &self,
         task: &Task,
         (contact, documents): (Contact, Vec<Document>),
-    ) -> Result<(), ExportError> {
+    ) -> Result<CompletedExport, ExportError> {
         let tenant = &task.action.tenant_id;
         contact.may_export().map_err(ExportError::Impossible)?;
         let language = self
@@ -181,7 +182,7 @@ impl Oubli {
         let (document_count, document_bytes) = (plan.documents().len() as u64, plan.document_bytes());
         let mut sender = PartSender::new(&self.cloud, tenant, &task.archive, &task.taken.attempt_id);
         let written = self.write_archive(&shelf, plan, &mut sender).await;
-        let (summary, learned) = match written {
+        let (summary, manifest_sha256, learned) = match written {
             Ok(written) => written,
             Err(error) => {
                 sender.abort().await;
@@ -206,6 +207,7 @@ impl Oubli {
             object_key,
             document_count,
             document_bytes,
+            manifest_sha256: Some(manifest_sha256),
             size_bytes: summary.size_bytes,
             sha256: summary.sha256,
             created_at,
@@ -219,7 +221,7 @@ impl Oubli {
             .complete_export(&task.action, task.chunk, &task.taken, &archive)
             .await?;
         match completed {
-            CompletedExport::Recorded => Ok(()),
+            CompletedExport::Recorded => Ok(completed),
             CompletedExport::ContactGone => {
                 self.cloud.delete_archive_object(&archive.object_key).await?;
                 let gone = match self.cloud.contact(tenant, &task.contact).await? {
@@ -230,7 +232,8 @@ impl Oubli {
             }
             CompletedExport::Lost => {
                 tracing::warn!("another attempt has taken over; this one's archive is deleted");
-                Ok(self.cloud.delete_archive_object(&archive.object_key).await?)
+                self.cloud.delete_archive_object(&archive.object_key).await?;
+                Ok(completed)
             }
         }
     }
@@ -259,7 +262,7 @@ impl Oubli {
         shelf: &Shelf,
         plan: ArchivePlan,
         sender: &mut PartSender<'_>,
-    ) -> Result<(ArchiveSummary, Vec<DocumentHashes>), ExportError> {
+    ) -> Result<(ArchiveSummary, Sha256, Vec<DocumentHashes>), ExportError> {
         let mut build = ArchiveBuild::new(plan, DEFAULT_PART_BYTES).map_err(of_build)?;
         let documents: Vec<_> = build.documents().iter().map(WantedDocument::of).collect();
         let reader = |wanted| DocumentReader::start(&self.cloud, shelf, wanted);
@@ -296,7 +299,7 @@ impl Oubli {
         let signature = self.cloud.sign_manifest(&manifest).await?;
         let summary = build.finish(&signature).map_err(of_build)?;
         sender.send_ready(&mut build).await?;
-        Ok((summary, learned))
+        Ok((summary, manifest, learned))
     }
 
     /// Keeps with the documents what was learned, so that the next archive need not read twice. The

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use oubli_cloud::ContactQuery;
-use oubli_domain::action::{ActionKind, ContactFilter, Selection};
+use oubli_domain::action::{ActionKind, ContactFilter, Selection, Verdict};
 use oubli_domain::archive::{Archive, ArchiveState};
 use oubli_domain::contact::Contact;
 use oubli_domain::plan::PlanHasher;
+use oubli_domain::restore::{Saved, Wish, decide};
 use oubli_domain::search::Search;
 use oubli_domain::{ArchiveId, ContactId, FieldErrors, ItemId, Reason, Sha256, TenantId, UploadId};
 
@@ -75,6 +76,7 @@ pub struct Preview {
 
 struct Tally {
     kind: ActionKind,
+    overwrite: bool,
     now: Timestamp,
     hasher: PlanHasher,
     contacts: u64,
@@ -87,9 +89,10 @@ struct Tally {
 }
 
 impl Tally {
-    fn new(kind: ActionKind, now: Timestamp) -> Self {
+    fn new(kind: ActionKind, overwrite: bool, now: Timestamp) -> Self {
         Self {
             kind,
+            overwrite,
             now,
             hasher: PlanHasher::new(kind),
             contacts: 0,
@@ -131,7 +134,14 @@ impl Tally {
         }
     }
 
-    fn archive(&mut self, id: &ArchiveId, archive: Option<&Archive>) {
+    /// An archive, and its contact as it is: what the restorer will decide, as far as it can be known now.
+    fn archive(
+        &mut self,
+        id: &ArchiveId,
+        archive: Option<&Archive>,
+        contact: Option<&Contact>,
+        is_erased: bool,
+    ) {
         let item = ItemId::from(id.clone());
         let Some(archive) = archive else {
             self.hasher.absent(&item);
@@ -141,9 +151,25 @@ impl Tally {
                 ..blocked
             });
         };
-        let is_ready = archive.state_at(self.now) == ArchiveState::Ready;
-        let refused = (!is_ready).then_some(Reason::ArchiveExpired);
-        self.hasher.source(&item, archive.size_bytes, refused);
+        let saved = Saved {
+            is_kept: true,
+            contact_version: archive.contact_version,
+            // Archives of which it was not recorded are not signed: the restorer says so.
+            manifest_sha256: archive.manifest_sha256.unwrap_or(archive.sha256),
+        };
+        let wish = Wish {
+            overwrite: self.overwrite,
+            decided_at: self.now,
+            now: self.now,
+        };
+        let refused = if archive.state_at(self.now) == ArchiveState::Ready {
+            let verdict = decide(contact, is_erased, &saved, &wish).err();
+            verdict.map(|(Verdict::Failed(reason) | Verdict::Skipped(reason))| reason)
+        } else {
+            Some(Reason::ArchiveExpired)
+        };
+        let version = contact.map_or(0, |contact| contact.version);
+        self.hasher.source(&item, archive.size_bytes, version, refused);
         match refused {
             None => self.take(archive.document_count, archive.document_bytes),
             Some(reason) => self.block(Blocked {
@@ -158,7 +184,7 @@ impl Tally {
         let item = ItemId::from(id.clone());
         match size_bytes {
             Some(size_bytes) => {
-                self.hasher.source(&item, size_bytes, None);
+                self.hasher.source(&item, size_bytes, 0, None);
                 self.take(0, size_bytes);
             }
             None => {
@@ -243,14 +269,20 @@ impl Oubli {
         tenant: &TenantId,
         kind: ActionKind,
         selection: &Selection,
+        overwrite: bool,
     ) -> Result<Preview, WorkflowError> {
-        let mut tally = Tally::new(kind, self.now());
+        let mut tally = Tally::new(kind, overwrite, self.now());
         match selection {
             Selection::ArchiveIds(ids) => {
                 let mut ids = ids.clone();
                 ids.sort();
                 for (id, archive) in ids.iter().zip(self.cloud.archives(tenant, &ids).await?) {
-                    tally.archive(id, archive.as_ref());
+                    let (mut contact, mut is_erased) = (None, false);
+                    if let Some(archive) = &archive {
+                        contact = self.cloud.contact(tenant, &archive.contact_id).await?;
+                        is_erased = self.cloud.is_erased(tenant, &archive.contact_id).await?;
+                    }
+                    tally.archive(id, archive.as_ref(), contact.as_ref(), is_erased);
                 }
             }
             Selection::UploadIds(ids) => {

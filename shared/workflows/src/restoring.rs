@@ -16,8 +16,8 @@ use oubli_cloud::{Purge, ReadyRestore, RestoreOrigin, RestoreOutcome, RestoredFr
 use oubli_domain::action::{Action, ActionKind, ITEM_LEASE, MAX_ITEM_ATTEMPTS, Verdict};
 use oubli_domain::contact::{Contact, ContactState, Restored, Shelf};
 use oubli_domain::message::ItemMessage;
-use oubli_domain::restore::{Replaces, Saved, decide};
-use oubli_domain::{ContactId, Reason, TenantId, UploadId};
+use oubli_domain::restore::{Replaces, Saved, Wish, decide};
+use oubli_domain::{AttemptId, ContactId, Reason, TenantId, UploadId};
 use tracing::Span;
 
 use crate::Oubli;
@@ -108,8 +108,7 @@ impl Oubli {
             contact = taken.item.contact_id.clone();
             Err(failed(Reason::TooManyAttempts))
         } else {
-            // A large future, on the heap.
-            Box::pin(self.restore_patiently(work, &mut contact)).await
+            self.restore_patiently(work, &mut contact).await
         };
         match ended {
             Ok(()) => {}
@@ -145,12 +144,13 @@ impl Oubli {
         contact: &mut Option<ContactId>,
     ) -> Result<(), RestoreError> {
         for _ in 1..TRIES {
-            match self.restore_once(work, contact).await {
+            // A large future, on the heap; so is the next.
+            match Box::pin(self.restore_once(work, contact)).await {
                 Err(RestoreError::Moved) => {}
                 ended => return ended,
             }
         }
-        self.restore_once(work, contact).await
+        Box::pin(self.restore_once(work, contact)).await
     }
 
     async fn restore_once(
@@ -174,21 +174,22 @@ impl Oubli {
         let saved = Saved {
             contact_version: archive.contact().version,
             manifest_sha256: *archive.manifest_sha256(),
+            is_kept: matches!(origin, Origin::Archive(_)),
         };
         let decided = self.decide_restore(work, &id, &saved).await?;
         let shelf = Shelf {
             tenant_id: tenant.clone(),
             contact_id: id,
-            generation: Some(work.taken.attempt_id.clone()),
+            // Of this try alone: what an earlier one left is deleted with its own shelf.
+            generation: Some(AttemptId::from(self.ids.uuid())),
         };
         let note = Purge::of_restore(shelf.clone());
         let lease = ITEM_LEASE.saturating_add(SHELF_GRACE);
         let now = self.now();
         let due = now.saturating_add(lease).unwrap_or(now);
         self.cloud.note_restoring(&note, due).await?;
-        let restored = self
-            .fill_and_move(work, archive, &origin, saved, &note, decided)
-            .await;
+        let moving = self.fill_and_move(work, archive, &origin, saved, &note, decided);
+        let restored = Box::pin(moving).await;
         if !matches!(restored, Ok(true)) {
             // It may be that the next attempt comes before the janitor.
             self.purge_now(&note).await;
@@ -217,8 +218,12 @@ impl Oubli {
         let tenant = &work.action.tenant_id;
         let is_erased = self.cloud.is_erased(tenant, contact).await?;
         let present = self.cloud.contact(tenant, contact).await?;
-        let replaces =
-            decide(present.as_ref(), is_erased, saved, work.action.overwrite).map_err(RestoreError::Ended)?;
+        let wish = Wish {
+            overwrite: work.action.overwrite,
+            decided_at: work.action.decided_at(),
+            now: self.now(),
+        };
+        let replaces = decide(present.as_ref(), is_erased, saved, &wish).map_err(RestoreError::Ended)?;
         Ok((present, replaces))
     }
 
@@ -244,54 +249,68 @@ impl Oubli {
             tracing::warn!("another attempt has taken over; what this one wrote is deleted");
             return Ok(false);
         }
-        let mut decided = Some(decided);
-        for _ in 0..TRIES {
-            let (present, replaces) = match decided.take() {
-                Some(decided) => decided,
-                None => self.decide_restore(work, &contact.id, &saved).await?,
-            };
-            let now = self.now();
-            let version = next_version(replaces, now);
-            let restored = Contact {
-                tenant_id: work.action.tenant_id.clone(),
-                id: contact.id.clone(),
-                state: ContactState::Active,
-                version,
-                fields: contact.fields.clone(),
-                generation: note.shelf.generation.clone(),
-                document_count: totals.0,
-                document_bytes: totals.1,
-                last_archive: None,
-                hold: None,
-                anonymised: None,
-                sealed_at: None,
-                restored: Some(Restored {
-                    action_id: work.action.id.clone(),
-                    manifest_sha256: saved.manifest_sha256,
-                    contact_version: version,
-                    at: now,
-                }),
-                created_at: contact.created_at,
-                updated_at: contact.updated_at,
-            };
-            match self
-                .move_contact(work, &restored, present.as_ref(), origin, note)
-                .await?
-            {
-                RestoreOutcome::Restored(left) => {
-                    self.clear_behind(origin, left.as_ref()).await;
-                    return Ok(true);
-                }
-                RestoreOutcome::Moved => {}
-                RestoreOutcome::Erased => return Err(failed(Reason::ErasedByRequest)),
-                RestoreOutcome::ArchiveOver => return Err(failed(Reason::ArchiveExpired)),
-                RestoreOutcome::Lost => {
-                    tracing::warn!("another attempt has taken over; what this one wrote is deleted");
-                    return Ok(false);
-                }
+        let (present, replaces) = decided;
+        let now = self.now();
+        let version = next_version(replaces, saved.contact_version, now);
+        let restored = Contact {
+            tenant_id: work.action.tenant_id.clone(),
+            id: contact.id.clone(),
+            state: ContactState::Active,
+            version,
+            fields: contact.fields.clone(),
+            generation: note.shelf.generation.clone(),
+            document_count: totals.0,
+            document_bytes: totals.1,
+            last_archive: None,
+            hold: None,
+            anonymised: None,
+            sealed_at: None,
+            restored: Some(Restored {
+                action_id: work.action.id.clone(),
+                manifest_sha256: saved.manifest_sha256,
+                contact_version: version,
+                at: now,
+            }),
+            created_at: contact.created_at,
+            updated_at: contact.updated_at,
+        };
+        match self
+            .move_contact(work, &restored, present.as_ref(), origin, note)
+            .await?
+        {
+            RestoreOutcome::Restored(left) => {
+                self.clear_behind(origin, left.as_ref()).await;
+                Ok(true)
+            }
+            RestoreOutcome::Moved => Err(self.moved_meanwhile(work, &contact.id, &saved, replaces).await?),
+            RestoreOutcome::Erased => Err(failed(Reason::ErasedByRequest)),
+            RestoreOutcome::OriginOver => Err(failed(match origin {
+                Origin::Archive(_) => Reason::ArchiveExpired,
+                Origin::Upload(_) => Reason::UploadMissing,
+            })),
+            RestoreOutcome::Lost => {
+                tracing::warn!("another attempt has taken over; what this one wrote is deleted");
+                Ok(false)
             }
         }
-        Err(RestoreError::Workflow(WorkflowError::Busy))
+    }
+
+    /// Why a contact cannot be moved any more that could be when the restore began: what somebody did to it
+    /// since was decided later, and stands.
+    async fn moved_meanwhile(
+        &self,
+        work: Work<'_>,
+        contact: &ContactId,
+        saved: &Saved,
+        decided: Replaces,
+    ) -> Result<RestoreError, RestoreError> {
+        let reason = match self.decide_restore(work, contact, saved).await {
+            Err(RestoreError::Ended(verdict)) => return Ok(RestoreError::Ended(verdict)),
+            Err(error) => return Err(error),
+            Ok((None, _)) if decided != Replaces::Nothing => Reason::ContactAbsent,
+            Ok(_) => Reason::ContactChanged,
+        };
+        Ok(failed(reason))
     }
 
     async fn move_contact(
@@ -342,10 +361,12 @@ impl Oubli {
 
 /// The version of a restored contact: higher than any that it had. Of a deleted one nobody knows them any
 /// more; no contact was ever changed as often as milliseconds went by.
-fn next_version(replaces: Replaces, now: Timestamp) -> u64 {
+fn next_version(replaces: Replaces, archived: u64, now: Timestamp) -> u64 {
     match replaces {
         Replaces::Version(version) => version.saturating_add(1),
-        Replaces::Nothing => u64::try_from(now.as_millisecond()).unwrap_or(1),
+        Replaces::Nothing => u64::try_from(now.as_millisecond())
+            .unwrap_or(0)
+            .max(archived.saturating_add(1)),
     }
 }
 
@@ -356,7 +377,11 @@ mod tests {
     #[test]
     fn versions_only_grow() {
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        assert_eq!(next_version(Replaces::Version(6), now), 7);
-        assert!(next_version(Replaces::Nothing, now) > 1_700_000_000_000);
+        assert_eq!(next_version(Replaces::Version(6), 5, now), 7);
+        assert!(next_version(Replaces::Nothing, 5, now) > 1_700_000_000_000);
+        assert_eq!(
+            next_version(Replaces::Nothing, 2_000_000_000_000, now),
+            2_000_000_000_001
+        );
     }
 }

@@ -222,11 +222,7 @@ impl Oubli {
 
     /// The archive is gone for good: what could be restored from it alone is sealed.
     async fn note_gone(&self, archive: &Archive) -> Result<(), WorkflowError> {
-        let now = self.now();
-        self.cloud
-            .seal_contact(&archive.tenant_id, &archive.contact_id, &archive.id, now)
-            .await?;
-        Ok(self.cloud.note_deleted(archive, now).await?)
+        Ok(self.cloud.note_deleted(archive, self.now()).await?)
     }
 }
 

@@ -72,12 +72,14 @@ impl Listing {
 pub(super) fn read_listing<R: Read + Seek>(
     entries: &mut Entries<R>,
     headers: &[EntryHeader],
-    tenant: &TenantId,
+    (tenant, signed): (&TenantId, &Sha256),
 ) -> Result<Listing, Refusal> {
     let Some((listed, [manifest, _])) = headers.split_last_chunk::<NOT_LISTED>() else {
         return Err(Refusal::NotSigned);
     };
-    let format: Format = parse(entries, manifest, |reader| serde_json::from_reader(reader))?;
+    let format: Format = parse(entries, manifest, signed, |reader| {
+        serde_json::from_reader(reader)
+    })?;
     if format.format != MANIFEST_FORMAT {
         return Err(Damage::Manifest.into());
     }
@@ -92,7 +94,7 @@ pub(super) fn read_listing<R: Read + Seek>(
         documents: Vec::with_capacity(listed.len().saturating_sub(OWN.len())),
         consistent: true,
     };
-    let head = parse(entries, manifest, |reader| {
+    let head = parse(entries, manifest, signed, |reader| {
         read_json_list(reader, "entries", |entry| reading.take(entry))
     })?;
     let head: ManifestHead = serde_json::from_value(Value::Object(head)).map_err(|_| Damage::Manifest)?;
@@ -116,11 +118,15 @@ pub(super) fn read_listing<R: Read + Seek>(
 fn parse<R: Read + Seek, T>(
     entries: &mut Entries<R>,
     manifest: &EntryHeader,
+    signed: &Sha256,
     read: impl FnOnce(&mut dyn Read) -> serde_json::Result<T>,
 ) -> Result<T, Refusal> {
     let mut content = entries.open(manifest).map_err(super::of_manifest)?;
     let parsed = read(&mut BufReader::new(&mut content));
-    content.finish().map_err(super::of_manifest)?;
+    // The very bytes of which the signature was checked.
+    if content.finish().map_err(super::of_manifest)?.sha256 != *signed {
+        return Err(Damage::Manifest.into());
+    }
     Ok(parsed.map_err(|_| Damage::Manifest)?)
 }
 

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
 use oubli_domain::action::{Action, ActionKind, ItemState, Verdict};
-use oubli_domain::{ArchiveId, ContactId, Reason, TenantId};
+use oubli_domain::{ArchiveId, ContactId, TenantId};
 
 use super::{TakenItem, counter_of, held_by, item_state_code, read_item};
 use crate::connect::Cloud;
@@ -76,8 +76,7 @@ impl Cloud {
         contact: Option<&ContactId>,
         past: PastAction,
     ) -> Result<bool, CloudError> {
-        let (state, reason) = (past.state, past.reason);
-        let mut writes = self.end_item_writes(action, chunk, taken, state, reason, contact)?;
+        let mut writes = self.end_item_writes(action, chunk, taken, contact, &past)?;
         let there = writes.len();
         if let Some(contact) = contact {
             writes.extend(self.past_writes(&action.tenant_id, contact, &past)?);
@@ -85,12 +84,12 @@ impl Cloud {
         let mut outcome = self.requests.transact(writes).await?;
         if outcome.refused(there).is_some() {
             // No contact, so no card on which it could stand.
-            let writes = self.end_item_writes(action, chunk, taken, state, reason, contact)?;
+            let writes = self.end_item_writes(action, chunk, taken, contact, &past)?;
             outcome = self.requests.transact(writes).await?;
         }
         match outcome {
             Transacted::Yes => Ok(true),
-            Transacted::No(_) => self.ended_by(action, chunk, taken, state).await,
+            Transacted::No(_) => self.ended_by(action, chunk, taken, past.state).await,
         }
     }
 
@@ -111,25 +110,28 @@ impl Cloud {
         ])
     }
 
-    /// The writes that end an item and count it, for a transaction.
+    /// The writes that end an item as the contact's card tells it, and count it, for a transaction.
     pub(crate) fn end_item_writes(
         &self,
         action: &Action,
         chunk: u32,
         taken: &TakenItem,
-        state: ItemState,
-        reason: Option<Reason>,
         contact: Option<&ContactId>,
+        ending: &PastAction,
     ) -> Result<Vec<TransactWriteItem>, CloudError> {
+        let state = ending.state;
         let (tenant, id) = (&action.tenant_id, &action.id);
         let mut item = Update::of(keys::item(tenant, id, chunk, &taken.item.id))
             .set("state", text(item_state_code(state)))
-            .set_or_remove("reason", reason.map(|reason| text(reason.code())))
+            .set_or_remove("reason", ending.reason.map(|reason| text(reason.code())))
             .remove("lease_until")
             .remove("lease_until_ms")
             .when(held_by(&taken.attempt_id));
         if let Some(contact) = contact {
             item = item.set("contact_id", text(contact));
+        }
+        if let Some(archive) = &ending.archive_id {
+            item = item.set("archive_id", text(archive));
         }
         // An archive that was not completed is none.
         if action.kind == ActionKind::Export && state != ItemState::Done {

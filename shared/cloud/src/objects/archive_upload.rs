@@ -112,8 +112,8 @@ impl Cloud {
         self.objects.abort_parts(bucket, key, &upload.0.upload_id).await
     }
 
-    /// Clears what earlier attempts at an archive left: their objects and unfinished uploads, all
-    /// but the one that counts.
+    /// Clears what earlier attempts at an archive left, objects and unfinished uploads. Ids of attempts sort
+    /// by time: what a later one made, whose lease is the one that counts, is left alone.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -121,11 +121,15 @@ impl Cloud {
         &self,
         tenant: &TenantId,
         archive: &ArchiveId,
-        keep: Option<&str>,
+        before: &AttemptId,
     ) -> Result<(), CloudError> {
         let bucket = &self.objects.archives_bucket;
         let prefix = keys::archive_objects(tenant, archive);
-        self.objects.delete_beneath(bucket, &prefix, keep).await?;
-        self.objects.abort_uploads(bucket, &prefix, None).await
+        let own = object_key(tenant, archive, before);
+        let is_earlier = |key: &str| key < own.as_str();
+        self.objects.delete_beneath(bucket, &prefix, is_earlier).await?;
+        self.objects
+            .abort_uploads(bucket, &prefix, None, is_earlier)
+            .await
     }
 }

@@ -81,15 +81,16 @@ impl Objects {
             key_marker = page.next_key_marker().map(str::to_owned);
             version_marker = page.next_version_id_marker().map(str::to_owned);
         }
-        self.abort_uploads(bucket, &prefix, Some("/")).await
+        self.abort_uploads(bucket, &prefix, Some("/"), |_| true).await
     }
 
-    /// Aborts every multipart upload beneath a prefix.
+    /// Aborts the multipart uploads beneath a prefix whose keys are meant.
     pub(crate) async fn abort_uploads(
         &self,
         bucket: &str,
         prefix: &str,
         delimiter: Option<&str>,
+        is_meant: impl Fn(&str) -> bool + Send,
     ) -> Result<(), CloudError> {
         let (mut key_marker, mut id_marker) = (None, None);
         loop {
@@ -103,7 +104,9 @@ impl Objects {
                 .set_upload_id_marker(id_marker);
             let unfinished = request.send().await.map_err(failed("ListMultipartUploads"))?;
             for upload in unfinished.uploads() {
-                if let (Some(key), Some(upload_id)) = (upload.key(), upload.upload_id()) {
+                if let (Some(key), Some(upload_id)) = (upload.key(), upload.upload_id())
+                    && is_meant(key)
+                {
                     self.abort_parts(bucket, key, upload_id).await?;
                 }
             }
@@ -120,12 +123,12 @@ impl Objects {
         request.send().await.map(|_| ()).map_err(failed("DeleteObject"))
     }
 
-    /// Deletes every object whose key begins so, but one.
+    /// Deletes the objects beneath a prefix whose keys are meant.
     pub(crate) async fn delete_beneath(
         &self,
         bucket: &str,
         prefix: &str,
-        keep: Option<&str>,
+        is_meant: impl Fn(&str) -> bool + Send,
     ) -> Result<(), CloudError> {
         let mut after = None;
         loop {
@@ -137,7 +140,7 @@ impl Objects {
                 .map_err(failed("ListObjectsV2"))?;
             let keys = page.contents().iter().filter_map(|object| object.key());
             let doomed = keys
-                .filter(|key| Some(*key) != keep)
+                .filter(|key| is_meant(key))
                 .map(|key| ObjectIdentifier::builder().key(key).build());
             self.delete_all(bucket, doomed.collect()).await?;
             after = page.next_continuation_token().map(str::to_owned);

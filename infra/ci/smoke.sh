@@ -92,8 +92,9 @@ grep -q '"plan_hash":"' "$work/pasted.out" || fail "the printed lines show no pr
 grep -q '"state":"completed"' "$work/pasted.out" || fail "the printed lines do not see the export end"
 archive="$work/here/archive.zip"
 unzip -tq "$archive" >"$work/unzip.out" || fail "unzip refuses the archive"
-target/debug/oubli-verify "$archive" >"$work/verify.out" 2>&1 || fail "oubli-verify refuses the archive"
-for entry in contact.json index.html manifest.json; do
+curl -fsS "$api/v1/archive-keys" | json 'body["items"][0]["public_key_pem"]' >"$work/key.pem"
+target/debug/oubli-verify --key "$work/key.pem" "$archive" >"$work/verify.out" 2>&1 || fail "oubli-verify refuses the archive"
+for entry in contact.json index.html manifest.json manifest.sig; do
     unzip -l "$archive" | grep -q " $entry\$" || fail "the archive holds no $entry"
 done
 unzip -l "$archive" | grep -q ' documents/' || fail "the archive holds no document"
@@ -123,6 +124,7 @@ action=$(with_token "$api/v1/data-actions" | json 'body["items"][0]["id"]')
 id=$(with_token "$api/v1/data-actions/$action/items" | json 'body["items"][0]["archive"]["id"]')
 with_token -L -o "$work/again.zip" "$api/v1/archives/$id/content"
 cmp "$archive" "$work/again.zip" || fail "the archive has changed"
+curl -fsS "$api/v1/archive-keys" | json 'body["items"][0]["public_key_pem"]' | cmp - "$work/key.pem" || fail "the key has changed"
 stop second
 
 # Nothing kept; a state that cannot be used.

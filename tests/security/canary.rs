@@ -301,7 +301,7 @@ async fn a_person_is_named_nowhere_but_in_their_own_record() {
         &logs.text(),
         // All of them: 17,743 when this was written.
         10_000,
-        &["request_id", "message_id", "action_id", "contact_id"],
+        &["request_id", "message_id", "action_id", "item_id"],
     );
     lines_are_clean(&metrics.text(), 10, &["_aws"]);
 }

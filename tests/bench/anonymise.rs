@@ -14,7 +14,6 @@
     reason = "benchmarks are test code, and print"
 )]
 
-#[expect(dead_code, reason = "other benchmarks begin and wait by themselves")]
 mod local;
 #[expect(dead_code, reason = "memory is measured elsewhere")]
 mod measure;

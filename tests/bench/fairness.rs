@@ -24,7 +24,7 @@ mod measure;
 
 use std::time::{Duration, Instant};
 
-use oubli_tests::{Client, Stack};
+use oubli_tests::Client;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

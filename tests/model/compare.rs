@@ -43,6 +43,7 @@ impl Plain {
                 found.version, self.contacts[number].version
             ));
         }
+        self.learn_time(number, found);
         self.compare_hold(number, found, now)?;
         let contact = &self.contacts[number];
         match &contact.life {

@@ -4,10 +4,6 @@
 //! `OUBLI_MODEL_SEQUENCES=10000` runs so many, `OUBLI_MODEL_SEED` begins with another seed than 1. A
 //! failing sequence is shrunk and printed; its seed with `OUBLI_MODEL_SEQUENCES=1` runs it again.
 #![cfg(test)]
-#![expect(
-    clippy::large_futures,
-    reason = "each is made once a step, and holds what the test compares"
-)]
 
 mod compare;
 mod member;

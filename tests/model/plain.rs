@@ -1,25 +1,19 @@
 //! What must be the case, told from the specification: contacts, archives and uploads as plain values.
 
+mod judge;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use oubli_domain::action::{ActionKind, ITEM_LEASE, ItemState};
-use oubli_domain::contact::ContactFields;
+use oubli_domain::contact::{Contact, ContactFields};
 use oubli_domain::{ActionId, ArchiveId, ContactId, DocumentId, Reason, Sha256, UploadId};
 
 /// How an item ends.
 pub(crate) type Verdict = (ItemState, Option<Reason>);
 
 pub(crate) const DONE: Verdict = (ItemState::Done, None);
-
-const fn failed(reason: Reason) -> Verdict {
-    (ItemState::Failed, Some(reason))
-}
-
-const fn skipped(reason: Reason) -> Verdict {
-    (ItemState::Skipped, Some(reason))
-}
 
 /// What a person would miss.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +40,7 @@ pub(crate) enum Life {
         /// The version that was archived.
         version: u64,
         action: ActionId,
+        at: Timestamp,
     },
 }
 
@@ -145,7 +140,8 @@ impl Work {
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) id: ActionId,
-    pub(crate) created_at: Timestamp,
+    /// When a member asked for it, or for it once more. What others decide later stands.
+    pub(crate) decided_at: Timestamp,
 }
 
 impl Facts {
@@ -153,7 +149,7 @@ impl Facts {
     pub(crate) fn of_nobody() -> Self {
         Self {
             id: ActionId::parse("none").unwrap(),
-            created_at: Timestamp::MAX,
+            decided_at: Timestamp::MAX,
         }
     }
 }
@@ -180,110 +176,6 @@ impl Plain {
         let mut all = self.archives.iter();
         all.position(|archive| archive.id == *id)
             .expect("an archive that nobody made")
-    }
-
-    /// How an item must end that is done now.
-    pub(crate) fn judge(&self, work: &Work, action: &Facts, now: Timestamp) -> Verdict {
-        match work {
-            Work::Export(contact) => match &self.contacts[*contact].life {
-                Life::Absent => failed(Reason::ContactAbsent),
-                Life::Anonymised { .. } => failed(Reason::AlreadyAnonymised),
-                Life::Active { .. } => DONE,
-            },
-            Work::Anonymise(contact) => self.judge_anonymise(*contact, action, now),
-            Work::Restore(contact) => match &self.contacts[*contact].life {
-                Life::Absent => failed(Reason::ContactAbsent),
-                Life::Active { .. } => skipped(Reason::NotAnonymised),
-                Life::Anonymised { archive, version, .. } => {
-                    self.judge_archive(self.archive_number(archive), *version, false, now)
-                }
-            },
-            Work::RestoreArchive { archive, overwrite } => {
-                self.judge_archive(*archive, self.archives[*archive].version, *overwrite, now)
-            }
-            Work::RestoreUpload { upload, overwrite } => self.judge_upload(*upload, *overwrite, now),
-        }
-    }
-
-    fn judge_anonymise(&self, contact: usize, action: &Facts, now: Timestamp) -> Verdict {
-        let contact = &self.contacts[contact];
-        match &contact.life {
-            Life::Absent => failed(Reason::ContactAbsent),
-            Life::Anonymised { action: by, .. } if *by == action.id => DONE,
-            Life::Anonymised { .. } => skipped(Reason::AlreadyAnonymised),
-            // What the member decided was about the contact as it was before.
-            Life::Active {
-                restored: Some(restored),
-                ..
-            } if restored.at >= action.created_at => failed(Reason::ContactChanged),
-            Life::Active { .. } if now < contact.held_until => failed(Reason::ActionInProgress),
-            Life::Active {
-                last_archive: None, ..
-            } => failed(Reason::NoCurrentArchive),
-            Life::Active {
-                last_archive: Some(archive),
-                ..
-            } => {
-                let archive = &self.archives[self.archive_number(archive)];
-                if now >= archive.expires_at {
-                    failed(Reason::ArchiveExpired)
-                } else if archive.version != contact.version {
-                    failed(Reason::ContactChanged)
-                } else {
-                    DONE
-                }
-            }
-        }
-    }
-
-    fn judge_archive(&self, archive: usize, version: u64, overwrite: bool, now: Timestamp) -> Verdict {
-        if self.archives[archive].is_ready(now) {
-            self.decide(self.archives[archive].contact, version, overwrite)
-        } else {
-            failed(Reason::ArchiveExpired)
-        }
-    }
-
-    fn judge_upload(&self, upload: usize, overwrite: bool, now: Timestamp) -> Verdict {
-        let upload = &self.uploads[upload];
-        if now >= upload.expires_at {
-            return failed(Reason::UploadMissing);
-        }
-        let archive = &self.archives[upload.archive];
-        if upload.is_used {
-            return match self.decide(archive.contact, archive.version, false) {
-                same @ (ItemState::Skipped, _) => same,
-                _ => failed(Reason::UploadMissing),
-            };
-        }
-        if upload.is_gone {
-            return failed(Reason::UploadMissing);
-        }
-        self.decide(archive.contact, archive.version, overwrite)
-    }
-
-    fn decide(&self, contact: usize, version: u64, overwrite: bool) -> Verdict {
-        let contact = &self.contacts[contact];
-        let is_current = match &contact.life {
-            Life::Absent => true,
-            Life::Anonymised {
-                version: archived, ..
-            } => *archived == version,
-            Life::Active { restored, .. } => {
-                let is_back = restored.as_ref().is_some_and(|restored| {
-                    restored.archived == version && restored.version == contact.version
-                });
-                if is_back || contact.version == version {
-                    return skipped(Reason::NotAnonymised);
-                }
-                false
-            }
-        };
-        if is_current || overwrite {
-            DONE
-        } else {
-            failed(Reason::ContactChanged)
-        }
     }
 
     /// An export is done: this is what it made.
@@ -333,7 +225,7 @@ impl Plain {
         let number = self.contact_of(work);
         let archive = match work {
             Work::Export(_) => return,
-            Work::Anonymise(_) => return self.anonymised(number, action),
+            Work::Anonymise(_) => return self.anonymised(number, action, now),
             Work::Restore(_) => match &self.contacts[number].life {
                 Life::Anonymised { archive, .. } => self.archive_number(archive),
                 _ => return,
@@ -362,7 +254,7 @@ impl Plain {
         };
     }
 
-    fn anonymised(&mut self, number: usize, action: &Facts) {
+    fn anonymised(&mut self, number: usize, action: &Facts, now: Timestamp) {
         let contact = &mut self.contacts[number];
         if let Life::Active {
             content,
@@ -375,9 +267,28 @@ impl Plain {
                 archive: archive.clone(),
                 version: contact.version,
                 action: action.id.clone(),
+                at: now,
             };
             contact.version += 1;
             contact.epoch += 1;
+        }
+    }
+
+    /// Whether this very action has anonymised its contact.
+    pub(crate) fn is_anonymised_by(&self, work: &Work, action: &Facts) -> bool {
+        let life = &self.contacts[self.contact_of(work)].life;
+        matches!(life, Life::Anonymised { action: by, .. } if *by == action.id)
+    }
+
+    /// When it happened, by the clock of the one who did it.
+    pub(crate) fn learn_time(&mut self, number: usize, found: &Contact) {
+        match &mut self.contacts[number].life {
+            Life::Anonymised { at, .. } => *at = found.anonymised.as_ref().map_or(*at, |found| found.at),
+            Life::Active {
+                restored: Some(restored),
+                ..
+            } => restored.at = found.restored.as_ref().map_or(restored.at, |found| found.at),
+            Life::Active { .. } | Life::Absent => {}
         }
     }
 

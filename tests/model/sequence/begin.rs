@@ -100,7 +100,7 @@ impl Run<'_> {
         self.actions.insert(action.id.clone(), 1);
         let facts = Facts {
             id: action.id.clone(),
-            created_at: action.created_at,
+            decided_at: action.created_at,
         };
         self.drive(&action.id).await?;
         self.past.push((self.world.now(), self.plain.clone()));

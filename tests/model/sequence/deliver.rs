@@ -223,6 +223,12 @@ impl Run<'_> {
                 self.plain.exported_late(made.clone());
                 Ok(())
             }
+            // It was, before it slept; what became of the contact since is another's doing.
+            (Some(DONE), None)
+                if past().any(|(_, plain)| plain.is_anonymised_by(&open.work, &open.facts)) =>
+            {
+                Ok(())
+            }
             (Some(DONE), None) => {
                 // By the clock as it was when it began.
                 let began = self.past[open.since].0;
@@ -233,7 +239,15 @@ impl Run<'_> {
             }
             (Some(verdict), _) => {
                 let judged = |(at, plain): &(_, Plain)| plain.judge(&open.work, &open.facts, *at) == verdict;
-                if past().any(judged) { Ok(()) } else { Err(refused) }
+                let contact = self.plain.contact_of(&open.work);
+                let before = &self.past[open.since].1.contacts[contact];
+                let after = &self.plain.contacts[contact];
+                let has_changed = (before.version, before.epoch) != (after.version, after.epoch);
+                if past().any(judged) || has_changed && Plain::may_give_way(&open.work, verdict) {
+                    Ok(())
+                } else {
+                    Err(refused)
+                }
             }
             (None, _) => Ok(()),
         }
@@ -318,6 +332,7 @@ impl Run<'_> {
         *self.actions.get_mut(id).unwrap() += 1;
         self.past.push((self.world.now(), self.plain.clone()));
         open.since = self.past.len() - 1;
+        open.facts.decided_at = self.world.now();
         self.count("retry", open.work.name());
         self.deliver(open, delivery).await
     }

@@ -21,7 +21,7 @@ enum Side {
 
 /// What came of one of the two.
 enum Came {
-    Item(Found),
+    Item(Box<Found>),
     Said(Said),
 }
 
@@ -42,6 +42,13 @@ impl Side {
         }
     }
 
+    fn contact(&self, plain: &Plain) -> usize {
+        match self {
+            Self::Worker(open) => plain.contact_of(&open.work),
+            Self::Member(planned) => planned.contact(),
+        }
+    }
+
     /// Applies what came of it to the model, as if it had happened at once.
     fn apply(
         &self,
@@ -55,7 +62,13 @@ impl Side {
                 let was_held = found.verdict == Some((ItemState::Failed, Some(Reason::ActionInProgress)));
                 let waits = matches!((&open.work, rival.0),
                     (Work::Anonymise(one), Self::Worker(Open { work: Work::Export(other), .. })) if one == other);
-                if was_held && waits {
+                let same = rival.0.contact(plain) == plain.contact_of(&open.work);
+                let gives_way = same
+                    && rival.1.has_changed()
+                    && found
+                        .verdict
+                        .is_some_and(|verdict| Plain::may_give_way(&open.work, verdict));
+                if was_held && waits || gives_way {
                     return Ok(());
                 }
                 plain.accept(open, found, now)
@@ -129,7 +142,7 @@ impl Run<'_> {
                     Ok(()) | Err(WorkflowError::Busy) => {}
                     Err(error) => return Err(unforeseen(error)),
                 }
-                Ok(Came::Item(self.found(open).await?))
+                Ok(Came::Item(Box::new(self.found(open).await?)))
             }
         }
     }

@@ -16,6 +16,9 @@
 
 mod build;
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use oubli_domain::contact::Contact;
 use oubli_domain::document::{Document, DocumentKind, DocumentState};
@@ -42,10 +45,10 @@ pub struct PlannedDocument {
     pub content: EntryContent,
     /// Its name as it was given.
     pub name: Personal<String>,
-    /// Its path in the archive.
-    pub entry_name: String,
-    /// Media type.
-    pub content_type: String,
+    /// The name under which it stands in its folder, where that is another one.
+    renamed: Option<Box<str>>,
+    /// Media type. Thousands of documents share a few.
+    pub content_type: Arc<str>,
     /// Size in bytes.
     pub size_bytes: u64,
     /// CRC-32, given at upload or learned.
@@ -57,14 +60,34 @@ pub struct PlannedDocument {
 }
 
 impl PlannedDocument {
-    pub(crate) fn entry_plan(&self) -> EntryPlan<'_> {
+    /// Its path in the archive. Made anew each time: 100,000 of them would be 15 MB.
+    pub fn entry_name(&self) -> String {
+        let folder = match self.content {
+            EntryContent::Photo => PHOTO_FOLDER,
+            _ => DOCUMENTS_FOLDER,
+        };
+        let name = self.renamed.as_deref().unwrap_or_else(|| self.name.expose());
+        format!("{folder}/{name}")
+    }
+
+    pub(crate) fn entry_plan<'a>(&self, entry_name: &'a str) -> EntryPlan<'a> {
         EntryPlan {
-            name: &self.entry_name,
+            name: entry_name,
             size_bytes: self.size_bytes,
             crc32: self.crc32,
             modified: DosTime::from_timestamp(self.created_at),
         }
     }
+}
+
+/// The text as it is known already, or as it is from now on.
+pub(crate) fn shared(known: &mut HashSet<Arc<str>>, text: String) -> Arc<str> {
+    if let Some(text) = known.get(text.as_str()) {
+        return Arc::clone(text);
+    }
+    let text: Arc<str> = text.into();
+    known.insert(Arc::clone(&text));
+    text
 }
 
 /// More documents than an archive can hold.
@@ -110,7 +133,8 @@ impl ArchivePlan {
         // The order decides who gets ` (2)`: it must not be the order of a query.
         stored.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         let (mut in_documents, mut in_photo) = (EntryNames::new(), EntryNames::new());
-        let documents = stored
+        let mut content_types: HashSet<Arc<str>> = HashSet::new();
+        let mut documents: Vec<PlannedDocument> = stored
             .into_iter()
             .map(
                 |Document {
@@ -121,18 +145,19 @@ impl ArchivePlan {
                  }| {
                     let is_photo = fields.kind == DocumentKind::Photo
                         || contact.fields.photo_document_id.as_ref() == Some(&id);
-                    let (content, folder, names) = if is_photo {
-                        (EntryContent::Photo, PHOTO_FOLDER, &mut in_photo)
+                    let (content, names) = if is_photo {
+                        (EntryContent::Photo, &mut in_photo)
                     } else {
-                        (EntryContent::Document, DOCUMENTS_FOLDER, &mut in_documents)
+                        (EntryContent::Document, &mut in_documents)
                     };
+                    let taken = names.take(fields.name.expose());
                     PlannedDocument {
-                        entry_name: format!("{folder}/{}", names.take(fields.name.expose())),
+                        renamed: (taken != *fields.name.expose()).then(|| taken.into()),
                         id,
                         kind: fields.kind,
                         content,
                         name: fields.name,
-                        content_type: fields.content_type,
+                        content_type: shared(&mut content_types, fields.content_type),
                         size_bytes: fields.size_bytes,
                         crc32: fields.crc32,
                         sha256: fields.sha256,
@@ -141,6 +166,8 @@ impl ArchivePlan {
                 },
             )
             .collect();
+        // The list was made where the larger documents stood.
+        documents.shrink_to_fit();
         Ok(Self {
             contact,
             language,

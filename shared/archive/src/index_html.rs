@@ -46,7 +46,7 @@ pub(crate) fn write_index(
         words.title,
     )?;
     if let Some(photo) = photo(contact, documents) {
-        let path = Encoded(&photo.entry_name);
+        let path = Encoded(&photo.entry_name());
         writeln!(out, "<img src=\"{path}\" alt=\"{} {name}\">", words.photo_of)?;
     }
     write!(
@@ -215,7 +215,7 @@ fn write_documents(out: &mut dyn Write, documents: &[PlannedDocument], words: &P
         writeln!(
             out,
             "<tr><td><a href=\"{}\"><bdi>{}</bdi></a></td><td>{}</td><td class=\"number\">{}</td><td>{}</td></tr>",
-            Encoded(&document.entry_name),
+            Encoded(&document.entry_name()),
             Escaped(document.name.expose()),
             Escaped(&document.content_type),
             words.bytes(document.size_bytes),

@@ -171,7 +171,10 @@ impl ArchiveBuild {
             self.writer.abandon();
             return Err(BuildError::OutOfOrder);
         };
-        match self.writer.start_entry(&document.entry_plan(), head) {
+        match self
+            .writer
+            .start_entry(&document.entry_plan(&document.entry_name()), head)
+        {
             Ok(()) => {
                 self.open = true;
                 Ok(DocumentStart::Started)
@@ -266,7 +269,7 @@ impl ArchiveBuild {
             .iter()
             .zip(hashes.iter())
             .map(|(document, sha256)| ManifestEntry {
-                name: Cow::Borrowed(document.entry_name.as_str()),
+                name: Cow::Owned(document.entry_name()),
                 content: document.content,
                 document_id: Some(Cow::Borrowed(&document.id)),
                 size_bytes: document.size_bytes,

@@ -15,6 +15,7 @@ use super::listing::{FIRST_DOCUMENT, ListedDocument, Listing};
 use super::refusal::{Damage, Refusal};
 use super::{SavedContact, SavedDocument};
 use crate::contact_json::{CONTACT_FORMAT, CONTACT_VERSION, MAX_CONTACT_BYTES, SCHEMA_NAME};
+use crate::contents::shared;
 use crate::json_list::read_json_list;
 use crate::zip64::{Entries, EntryHeader};
 
@@ -145,19 +146,11 @@ where
             kind: document.kind,
         };
         let fields = fields.parse().ok()?;
-        let content_type = match self.content_types.get(fields.content_type.as_str()) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let new: Arc<str> = fields.content_type.into();
-                self.content_types.insert(Arc::clone(&new));
-                new
-            }
-        };
         self.documents.push(SavedDocument {
             id: listed.id,
             kind: fields.kind,
             name: fields.name,
-            content_type,
+            content_type: shared(&mut self.content_types, fields.content_type),
             size_bytes: fields.size_bytes,
             sha256: listed.sha256,
             crc32: Crc32::new(header.crc32),

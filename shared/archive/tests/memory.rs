@@ -1,7 +1,8 @@
 //! The memory of an archive with as many documents as a contact may have: written in one process, read in
 //! another, because what a process took at most is all that the kernel tells (`VmHWM`, proc(5)).
 
-#![cfg(all(test, target_os = "linux"))]
+#![cfg(test)]
+#![cfg(target_os = "linux")]
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};

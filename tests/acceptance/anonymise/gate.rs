@@ -141,7 +141,7 @@ async fn an_archive_allows_it_for_ten_days_to_the_second() {
         contacts.push(stack.contact(body).await);
     }
     let [before, between, after] = &contacts[..] else {
-        unreachable!()
+        panic!("three were entered")
     };
     let export = stack.export(&[before, between, after]).await;
     stack.drain().await;

@@ -1,6 +1,7 @@
 //! Saved archives that somebody tampered with, over the whole way: announced, uploaded, named in a restore.
 //! Each is refused with its reason, and nothing is written. (`V13` of the product.)
 
+mod bombs;
 mod claims;
 mod forging;
 mod records;
@@ -262,7 +263,7 @@ async fn records_that_lie_are_refused() {
 #[tokio::test]
 async fn bombs_are_refused() {
     let scene = Scene::set().await;
-    all_are_refused(&scene.stack, records::bombs(&scene.base)).await;
+    all_are_refused(&scene.stack, bombs::bombs(&scene.base)).await;
     let at = forging::document(&scene.base);
     let mut deflated = scene.base.clone();
     deflated[at] = Entry::deflated(&deflated[at].text(), &deflated[at].data);

@@ -25,10 +25,20 @@ use futures::FutureExt;
 
 /// What the second implementation that is tested, MiniStack, does otherwise than AWS: check, reason.
 /// A check on this list must fail there; one that passes is to be taken off.
-const GAPS: [(&str, &str); 1] = [(
-    "an_identity_is_made_once",
-    "a second CreateEmailIdentity of the same identity is taken, not AlreadyExistsException",
-)];
+const GAPS: [(&str, &str); 3] = [
+    (
+        "an_identity_is_made_once",
+        "a second CreateEmailIdentity of the same identity is taken, not AlreadyExistsException",
+    ),
+    (
+        "versions_of_one_level_are_listed",
+        "ListObjectVersions tells nothing of a bucket that keeps no versions",
+    ),
+    (
+        "what_is_begun_deeper_is_not_listed",
+        "ListMultipartUploads takes no notice of a delimiter",
+    ),
+];
 
 fn checks() -> Vec<Check> {
     [

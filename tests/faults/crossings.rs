@@ -121,10 +121,11 @@ async fn calls_of(world: &World, caller: &str, work: impl Future<Output = ()>) -
     matrix::calls_of(world, caller)
 }
 
-/// Each call, held before it and after it.
+/// Before each call, and after the last: what is after one is before the next.
 fn places(calls: &[Call]) -> Vec<(u64, bool)> {
-    let numbers = 1..=calls.len() as u64;
-    numbers.flat_map(|nth| [(nth, false), (nth, true)]).collect()
+    let last = calls.len() as u64;
+    let before = (1..=last).map(|nth| (nth, false));
+    before.chain([(last, true)]).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

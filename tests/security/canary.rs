@@ -127,7 +127,7 @@ fn marked_contact() -> Value {
         "job_title": format!("{MARK}job"),
         "email": format!("{MARK}@example.com"),
         "phone": "+33 9 87 65 01 11",
-        "mobile": "+33 6 98 76 50 12",
+        "mobile": "+98 765 011 223",
         "address": {
             "lines": [format!("{MARK} line"), format!("{MARK} other line")],
             "postal_code": format!("{MARK}75"),

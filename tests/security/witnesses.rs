@@ -14,8 +14,8 @@ use tracing::subscriber::DefaultGuard;
 
 /// What every mark of letters begins with. It looks the same folded, percent-encoded and in an address.
 pub(crate) const MARK: &str = "zqxcanary";
-/// What stands in marks of digits.
-pub(crate) const DIGITS: &str = "9876501";
+/// What stands in marks of digits: so many that no random id holds them.
+pub(crate) const DIGITS: &str = "98765011223";
 
 /// Whether a mark stands in a text: as it is, in other letters, in base64 or in hexadecimal digits.
 pub(crate) fn is_marked(text: &str) -> bool {
@@ -55,9 +55,9 @@ fn marks_are_found_in_disguise() {
         assert!(is_marked(&URL_SAFE_NO_PAD.encode(text)));
     }
     assert!(is_marked("ZQXCanary"));
-    assert!(is_marked("+33 98.76.50.1"));
+    assert!(is_marked("+98 765.011-22 3"));
     assert!(is_marked(&hexadecimal()));
-    assert!(!is_marked("zqx canary 987650"));
+    assert!(!is_marked("zqx canary 9876501122"));
 }
 
 /// Memory that somebody writes to and a test reads.

@@ -133,8 +133,8 @@ impl Crowd {
     }
 
     async fn act(&mut self, body: Value) -> Vec<Value> {
-        let key = [("idempotency-key", body.to_string())];
-        let key = [(key[0].0, &key[0].1[..key[0].1.len().min(200)])];
+        let key: String = body.to_string().chars().take(200).collect();
+        let key = [("idempotency-key", key.as_str())];
         let started = self
             .watched
             .with(Method::POST, "/v1/data-actions", &key, body)

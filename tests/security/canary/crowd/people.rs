@@ -19,7 +19,7 @@ pub(super) fn person(number: usize) -> Value {
         "job_title": mark("job"),
         "email": format!("{}@{}.example", mark("mail"), mark("domain")),
         "phone": format!("+33 9 87 65 01 {number:02}"),
-        "mobile": format!("06.98.76.50.1{number:02}"),
+        "mobile": format!("+98.765.011.223.{number:02}"),
         "address": {
             "lines": [mark("line"), mark("other line")],
             "postal_code": mark("75"),
@@ -28,7 +28,7 @@ pub(super) fn person(number: usize) -> Value {
         },
         "notes": format!("{}\n\t{}", mark("note"), mark("other note")),
         // The names of these are the tenant's own words, and stay.
-        "custom_fields": { "Pointure": mark("custom"), "Carte": 98_765_010_000_u64 + number as u64 },
+        "custom_fields": { "Pointure": mark("custom"), "Carte": 9_876_501_122_300_u64 + number as u64 },
         "assigned_to": "agent",
         "business": { "opportunities": 3, "proposals": 2, "deals": 1 }
     })

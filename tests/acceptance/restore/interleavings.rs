@@ -83,7 +83,13 @@ async fn who_is_erased_meanwhile_stays_erased() {
     let stack = Stack::start().await;
     let (id, archive) = gone(&stack).await;
     let erase = async || erase(&stack, &id).await;
-    let item = restore_while(&stack, over_archive(&archive, true), "S3.PutObject", erase).await;
+    let item = Box::pin(restore_while(
+        &stack,
+        over_archive(&archive, true),
+        "S3.PutObject",
+        erase,
+    ))
+    .await;
     let Some(item) = item else { return };
     assert_ended(&item, "failed", "erased_by_request");
     assert_eq!(card(&stack, &id).await["state"], "anonymised");
@@ -118,7 +124,7 @@ async fn what_a_member_did_meanwhile_stands() {
             stack.agent().patch(&path, "*", edit).await.expect(StatusCode::OK);
         };
         let body = over_archive(&older, overwrite);
-        let Some(item) = restore_while(&stack, body, "S3.PutObject", edit).await else {
+        let Some(item) = Box::pin(restore_while(&stack, body, "S3.PutObject", edit)).await else {
             return;
         };
         assert_ended(&item, "failed", "contact_changed");

@@ -61,11 +61,18 @@ async fn everything_comes_back_byte_for_byte() {
         assert_eq!(after[name], before[name], "{name}");
     }
     assert!(after["version"].as_u64().unwrap() > before["version"].as_u64().unwrap());
-    let mut expected = documents;
-    for document in expected.as_array_mut().unwrap() {
-        document["stored_at"] = json!(stack.now().to_string());
+    let (mut expected, mut found) = (documents, listed(&stack).await);
+    for document in found.as_array_mut().unwrap() {
+        let stored_at = document.as_object_mut().unwrap().remove("stored_at");
+        // Another endpoint has the system's clock, which goes on.
+        if stack.engines().is_some() {
+            assert_eq!(stored_at, Some(json!(stack.now().to_string())));
+        }
     }
-    assert_eq!(listed(&stack).await, expected);
+    for document in expected.as_array_mut().unwrap() {
+        document.as_object_mut().unwrap().remove("stored_at");
+    }
+    assert_eq!(found, expected);
     assert_eq!((preview().await, &counted.0), (counted.clone(), &json!(5)));
     // The download offers the document under its own name again.
     let answer = stack

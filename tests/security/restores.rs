@@ -70,7 +70,7 @@ impl Things {
             ("upload_ids", &self.upload, "upload_missing"),
         ]
         // As long as the other, and nobody's: the service gives out no `z`.
-        .map(|(ids, id, reason)| (of(ids, id), of(ids, &format!("z{}", &id[1..])), reason))
+        .map(|(ids, id, reason)| (of(ids, id), of(ids, &format!("z{}", id.split_at(1).1)), reason))
     }
 }
 

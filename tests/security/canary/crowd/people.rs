@@ -18,7 +18,7 @@ pub(super) fn person(number: usize) -> Value {
         "first_name": mark("first"),
         "job_title": mark("job"),
         "email": format!("{}@{}.example", mark("mail"), mark("domain")),
-        "phone": format!("+33 9 87 65 01 {number:02}"),
+        "phone": format!("+98 765 011 223 {number:02}"),
         "mobile": format!("+98.765.011.223.{number:02}"),
         "address": {
             "lines": [mark("line"), mark("other line")],

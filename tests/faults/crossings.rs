@@ -334,7 +334,7 @@ async fn a_late_deletion_takes_nothing_from_what_was_restored() {
         world.stack.advance(SignedDuration::from_mins(6));
         (contact, person, archive, action)
     };
-    die(&world).await;
+    Box::pin(die(&world)).await;
     let calls = calls_of(&world, JANITOR, async { world.sweep(&mut Feed::plain()).await }).await;
     assert!(calls.iter().any(|call| call.operation == "S3.DeleteObjects"));
     matrix::run(
@@ -342,7 +342,7 @@ async fn a_late_deletion_takes_nothing_from_what_was_restored() {
         2,
         async |_| (),
         async |world, (), (nth, after)| {
-            let (contact, person, archive, action) = die(world).await;
+            let (contact, person, archive, action) = Box::pin(die(world)).await;
             let gate = world.hold(JANITOR, "*", *nth, *after);
             let live = async {
                 let selection = json!({ "archive_ids": [archive] });
@@ -350,7 +350,7 @@ async fn a_late_deletion_takes_nothing_from_what_was_restored() {
                 world.feed(&mut Feed::plain()).await;
                 world.expect_ended(&restored, &Want::completed(1)).await;
             };
-            meanwhile(world.sweep(&mut Feed::plain()), &gate, live).await;
+            Box::pin(meanwhile(world.sweep(&mut Feed::plain()), &gate, live)).await;
             world.engines().faults().clear();
             world.settle(&mut Feed::plain(), &[&action]).await;
             world.clear_up(&mut Feed::plain()).await;

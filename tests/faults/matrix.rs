@@ -116,13 +116,14 @@ pub(crate) async fn run<S, C: Debug>(
     let (set_up, test, close, next) = (&set_up, &test, &close, &next);
     join_all((0..worlds).map(async |_| {
         let world = World::start().await.unwrap();
-        let scenario = set_up(&world).await;
+        // On the heap: what a test compares, twice over, is more than a thread's stack takes.
+        let scenario = Box::pin(set_up(&world)).await;
         while let Some(cell) = next() {
             let on_panic = Named(&cell);
-            test(&world, &scenario, &cell).await;
+            Box::pin(test(&world, &scenario, &cell)).await;
             drop(on_panic);
         }
-        close(&world, &scenario).await;
+        Box::pin(close(&world, &scenario)).await;
     }))
     .await;
     println!("{count} cells");

@@ -41,14 +41,8 @@ async fn a_large_archive_is_never_in_memory() {
     let stack = binary.stack();
     let contact = stack.contact(json!({ "last_name": "Zola" })).await;
     let mut size_bytes = 0;
-    for (seed, length) in [
-        (1, 100 * MIB),
-        (2, 40 * MIB),
-        (3, 30 * MIB),
-        (4, 7 * MIB),
-        (5, 7 * MIB),
-    ] {
-        let bytes = noise(seed, length);
+    for (seed, mebibytes) in [(1, 100), (2, 40), (3, 30), (4, 7), (5, 7)] {
+        let bytes = noise(seed, mebibytes);
         stack.document(&contact, &format!("{seed}.bin"), &bytes).await;
         size_bytes += bytes.len() as u64;
     }

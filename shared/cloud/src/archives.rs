@@ -3,11 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use oubli_domain::action::{Action, ItemState};
 use oubli_domain::archive::{Archive, ArchiveStamp};
+use oubli_domain::contact::Shelf;
 use oubli_domain::{ArchiveId, TenantId};
 
 use crate::chunks::TakenItem;
 use crate::connect::Cloud;
-use crate::contacts::PastAction;
+use crate::contacts::{PastAction, on_generation};
 use crate::error::CloudError;
 use crate::expression::{Condition, Update, number, text};
 use crate::items;
@@ -43,7 +44,7 @@ impl Cloud {
         action: &Action,
         chunk: u32,
         taken: &TakenItem,
-        archive: &Archive,
+        (archive, shelf): (&Archive, &Shelf),
     ) -> Result<CompletedExport, CloudError> {
         let tenant = &archive.tenant_id;
         let key = keys::archive(tenant, &archive.id);
@@ -74,9 +75,11 @@ impl Cloud {
         let contact = keys::contact(tenant, &archive.contact_id);
         // Nothing is recorded of a contact that was anonymised meanwhile: its archive is the one that allowed it.
         let active = Condition::Equal("state", text("active"));
-        // A newer version may have been archived meanwhile: then the contact remembers that one.
+        // A newer version may have been archived meanwhile: then the contact remembers that one. One that was
+        // restored meanwhile remembers none: what was archived is not what it is.
         let newest = Condition::All(vec![
             active.clone(),
+            on_generation(shelf.generation.as_ref()),
             Condition::Any(vec![
                 Condition::Absent("last_archive"),
                 Condition::LessOrEqual("last_archive.contact_version", number(archive.contact_version)),

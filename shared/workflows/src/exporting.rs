@@ -218,7 +218,7 @@ impl Oubli {
         self.keep_hashes(&shelf, learned).await;
         let completed = self
             .cloud
-            .complete_export(&task.action, task.chunk, &task.taken, &archive)
+            .complete_export(&task.action, task.chunk, &task.taken, (&archive, &shelf))
             .await?;
         match completed {
             CompletedExport::Recorded => Ok(completed),

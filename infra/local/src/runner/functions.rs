@@ -97,28 +97,29 @@ impl Functions {
         }
     }
 
-    /// Feeds a batch of messages to the function that reads the queue.
+    /// Feeds a batch of messages to the function that reads the queue. Each on the heap: whoever calls has one
+    /// thread's stack for it and for himself.
     pub async fn handle(&self, function: &str, event: SqsEvent) -> SqsBatchResponse {
         match function {
             "bulk-planner" => {
                 let metrics = self.metrics("bulk-planner");
-                oubli_bulk_planner::handle(&self.planner, &metrics, event).await
+                Box::pin(oubli_bulk_planner::handle(&self.planner, &metrics, event)).await
             }
             "archive-builder" => {
                 let metrics = self.metrics("archive-builder");
-                oubli_archive_builder::handle(&self.builder, &metrics, event).await
+                Box::pin(oubli_archive_builder::handle(&self.builder, &metrics, event)).await
             }
             "anonymiser" => {
                 let metrics = self.metrics("anonymiser");
-                oubli_anonymiser::handle(&self.anonymiser, &metrics, event).await
+                Box::pin(oubli_anonymiser::handle(&self.anonymiser, &metrics, event)).await
             }
             "restorer" => {
                 let metrics = self.metrics("restorer");
-                oubli_restorer::handle(&self.restorer, &metrics, event).await
+                Box::pin(oubli_restorer::handle(&self.restorer, &metrics, event)).await
             }
             "notifier" => {
                 let metrics = self.metrics("notifier");
-                oubli_notifier::handle(&self.notifier, &metrics, event).await
+                Box::pin(oubli_notifier::handle(&self.notifier, &metrics, event)).await
             }
             // The template names a function that is not there: every message fails and shows it.
             _ => {

@@ -14,6 +14,7 @@ use oubli_local::demo::{demo_contacts, generated_contacts};
 use oubli_local::engines::{EngineError, EngineOptions, Engines};
 use oubli_local::provision::provision;
 use oubli_local::runner::{MetricsTo, Runner, RunnerOptions, StateFolder, parameters, seeding};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Options;
@@ -68,11 +69,12 @@ async fn run(options: Options) -> anyhow::Result<()> {
     .await?;
     seed(&runner, &options).await?;
     let banner = banner::of(&runner).await?;
+    let stop = Stop::listen()?;
     let mut out = std::io::stdout();
     say(&mut out, &banner);
     say(&mut out, &format!("ready {}", runner.api_url()));
     out.flush()?;
-    sweep_until_stopped(async || runner.sweep_engines().await.map(|_| ())).await?;
+    sweep_until_stopped(stop, async || runner.sweep_engines().await.map(|_| ())).await?;
     say(&mut std::io::stderr(), "oubli: stopping");
     runner.shutdown().await;
     Ok(())
@@ -94,6 +96,7 @@ async fn run_aws_only(options: &Options) -> anyhow::Result<()> {
     .await?;
     let issuer = format!("http://127.0.0.1:{}", options.port);
     let provisioned = provision(&engines.url(), &parameters("oubli".to_owned(), &issuer)).await?;
+    let stop = Stop::listen()?;
     let mut out = std::io::stdout();
     for (function, variables) in &provisioned.environment {
         say(&mut out, &format!("# {function}"));
@@ -103,19 +106,37 @@ async fn run_aws_only(options: &Options) -> anyhow::Result<()> {
     }
     say(&mut out, &format!("ready {}", engines.url()));
     out.flush()?;
-    sweep_until_stopped(async || engines.sweep().await.map(|_| ())).await?;
+    sweep_until_stopped(stop, async || engines.sweep().await.map(|_| ())).await?;
     engines.shutdown().await;
     Ok(())
 }
 
+/// Hears Ctrl-C and termination from now on: one that comes while something else is done is not lost.
+struct Stop {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
+        let hear = |kind| signal(kind).context("signals cannot be heard");
+        Ok(Self {
+            interrupted: hear(SignalKind::interrupt())?,
+            terminated: hear(SignalKind::terminate())?,
+        })
+    }
+}
+
 /// Lets the engines' brooms run now and then, until Ctrl-C or a termination signal.
-async fn sweep_until_stopped(sweep: impl AsyncFn() -> Result<(), EngineError>) -> anyhow::Result<()> {
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+async fn sweep_until_stopped(
+    mut stop: Stop,
+    sweep: impl AsyncFn() -> Result<(), EngineError>,
+) -> anyhow::Result<()> {
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(60));
     loop {
         tokio::select! {
-            stopped = tokio::signal::ctrl_c() => return stopped.context("signals cannot be heard"),
-            _ = terminated.recv() => return Ok(()),
+            _ = stop.interrupted.recv() => return Ok(()),
+            _ = stop.terminated.recv() => return Ok(()),
             _ = ticks.tick() => sweep().await?,
         }
     }

@@ -174,6 +174,7 @@ impl Plain {
         let contact = &mut self.contacts[planned.contact()];
         if let Planned::Delete(_) = planned {
             contact.life = Life::Absent;
+            contact.deleted_at = now;
             contact.epoch += 1;
             contact.held_until = Timestamp::MIN;
             return;

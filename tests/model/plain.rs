@@ -65,6 +65,8 @@ pub(crate) struct PlainContact {
     pub(crate) is_exact: bool,
     /// Changes whenever documents that were announced before are nobody's any more.
     pub(crate) epoch: u32,
+    /// When it was deleted last.
+    pub(crate) deleted_at: Timestamp,
     /// Until when an export that did not end may keep others waiting.
     pub(crate) may_be_held_until: Timestamp,
     /// Until when one does; learned.

@@ -292,8 +292,8 @@ impl Cloud {
         }
     }
 
-    /// Deletes a contact and notes, in the same transaction, that its objects and what stands
-    /// beneath it must go.
+    /// Deletes a contact and notes, in the same transaction, when that was and that its objects and what
+    /// stands beneath it must go.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -308,6 +308,7 @@ impl Cloud {
             self.contacts
                 .delete_write(&key, Some(on_generation(contact.generation.as_ref())))?,
             self.purge_write(&purge, soon(now))?,
+            self.deleted_write(contact, now)?,
         ];
         let outcome = self.contacts.transact(writes).await?;
         match (&outcome, outcome.refused(0)) {

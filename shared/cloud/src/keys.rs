@@ -74,6 +74,11 @@ pub(crate) fn document(shelf: &Shelf, document: &DocumentId) -> Key {
     Key::new(shelf_partition(shelf), format!("{prefix}{document}"))
 }
 
+/// When a contact was deleted last. It outlives the contact for some weeks.
+pub(crate) fn deleted(tenant: &TenantId, contact: &ContactId) -> Key {
+    Key::new(contact_partition(tenant, contact), "DELETED")
+}
+
 /// That a contact was erased at the person's request. It outlives the contact.
 pub(crate) fn erased(tenant: &TenantId, contact: &ContactId) -> Key {
     Key::new(contact_partition(tenant, contact), "ERASED")

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::Timestamp;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
+use jiff::{SignedDuration, Timestamp};
 use oubli_domain::action::{Action, ItemState};
 use oubli_domain::archive::Archive;
 use oubli_domain::contact::{Contact, ContactState};
 use oubli_domain::document::Document;
+use oubli_domain::restore::Departure;
 use oubli_domain::{ContactId, TenantId, UploadId};
 
 use crate::chunks::TakenItem;
@@ -21,6 +22,12 @@ use crate::keys;
 use crate::purges::{Purge, soon};
 use crate::saved_archives::RestoredFrom;
 use crate::table::Transacted;
+
+/// How long it is known when a contact was deleted: longer than any restore that was asked for before may
+/// still be under way.
+const DELETION_KNOWN: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// The attribute that holds when a contact was deleted, in milliseconds since 1970.
+const DELETED_AT: &str = "deleted_at_ms";
 
 /// From what a contact is restored.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +74,37 @@ impl Cloud {
     pub async fn is_erased(&self, tenant: &TenantId, contact: &ContactId) -> Result<bool, CloudError> {
         let found = self.contacts.get(&keys::erased(tenant, contact)).await?;
         Ok(found.is_some())
+    }
+
+    /// What is known of the end of a contact that is not there.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn departure(&self, tenant: &TenantId, contact: &ContactId) -> Result<Departure, CloudError> {
+        let deleted = self.contacts.get(&keys::deleted(tenant, contact)).await?;
+        let deleted = deleted.as_ref().and_then(|found| found.get(DELETED_AT));
+        let milliseconds = deleted.and_then(|value| value.as_n().ok());
+        let milliseconds = milliseconds.and_then(|value| value.parse().ok());
+        Ok(Departure {
+            is_erased: self.is_erased(tenant, contact).await?,
+            deleted_at: milliseconds.and_then(|value| Timestamp::from_millisecond(value).ok()),
+        })
+    }
+
+    /// The write that notes when a contact is deleted.
+    pub(crate) fn deleted_write(
+        &self,
+        contact: &Contact,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, CloudError> {
+        let known_until = now.saturating_add(DELETION_KNOWN).unwrap_or(now);
+        let noted = [
+            (DELETED_AT, now.as_millisecond()),
+            ("ttl", known_until.as_second()),
+        ];
+        let noted = noted.map(|(name, value)| (name.to_owned(), number(value)));
+        let key = keys::deleted(&contact.tenant_id, &contact.id);
+        self.contacts.put_write(items::with_key(noted.into(), &key), None)
     }
 
     /// Records up to 99 documents whose objects are there, on a shelf that a restore fills. `false`:
@@ -155,6 +193,16 @@ impl Cloud {
             .map(|replaced| Purge::of_shelf(replaced.shelf()));
         if let Some(left) = &left {
             writes.push(self.purge_write(left, soon(now))?);
+        }
+        if restore.replaced.is_none() {
+            // Another restore may have brought it back, and somebody deleted that.
+            let decided_at = number(action.decided_at().as_millisecond());
+            let not_deleted_since = Condition::Any(vec![
+                Condition::Absent(DELETED_AT),
+                Condition::LessOrEqual(DELETED_AT, decided_at),
+            ]);
+            let deleted = keys::deleted(tenant, id);
+            writes.push(self.contacts.check_write(&deleted, not_deleted_since)?);
         }
         let outcome = self.contacts.transact(writes).await?;
         if matches!(outcome, Transacted::Yes) || self.ended_by(action, chunk, taken, ItemState::Done).await? {

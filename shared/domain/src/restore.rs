@@ -29,6 +29,15 @@ pub struct Wish {
     pub now: Timestamp,
 }
 
+/// What is known of a contact's end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Departure {
+    /// Whether it was erased at the person's request.
+    pub is_erased: bool,
+    /// When it was deleted last, as far as that is still known.
+    pub deleted_at: Option<Timestamp>,
+}
+
 /// What a restore replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replaces {
@@ -41,10 +50,11 @@ pub enum Replaces {
 /// Decides about a restore.
 ///
 /// - What was erased at the person's request stays erased.
+/// - What was decided after the member asked for the restore stands: a contact that was deleted, edited,
+///   anonymised or restored since is left as it is, also with `overwrite`, which is about what was there.
 /// - A deleted contact comes back as it was.
 /// - An anonymised contact comes back from the archive that was made of it last. An older archive lacks what
 ///   was changed after it: that takes `overwrite`.
-/// - What was anonymised after the member asked for the restore stays so: that was decided later.
 /// - What is sealed comes back from a saved archive alone.
 /// - A contact that is there, and is what the archive holds, needs nothing. One that was edited since is
 ///   replaced only with `overwrite`.
@@ -53,21 +63,26 @@ pub enum Replaces {
 /// How the item ends instead.
 pub fn decide(
     present: Option<&Contact>,
-    is_erased: bool,
+    departure: Departure,
     saved: &Saved,
     wish: &Wish,
 ) -> Result<Replaces, Verdict> {
-    if is_erased {
+    if departure.is_erased {
         return Err(Verdict::Failed(Reason::ErasedByRequest));
     }
+    let is_later = |instant: Timestamp| instant > wish.decided_at;
     let Some(contact) = present else {
-        return Ok(Replaces::Nothing);
+        return if departure.deleted_at.is_some_and(is_later) {
+            Err(Verdict::Failed(Reason::ContactAbsent))
+        } else {
+            Ok(Replaces::Nothing)
+        };
     };
     if saved.is_kept && contact.is_sealed_at(wish.now) {
         return Err(Verdict::Failed(Reason::ArchiveExpired));
     }
     let anonymised = contact.anonymised.as_ref();
-    if anonymised.is_some_and(|anonymised| anonymised.at > wish.decided_at) {
+    if anonymised.is_some_and(|anonymised| is_later(anonymised.at)) {
         return Err(Verdict::Failed(Reason::ContactChanged));
     }
     let is_the_archived = match contact.state {
@@ -81,6 +96,10 @@ pub fn decide(
             });
             if is_restored || contact.version == saved.contact_version {
                 return Err(Verdict::Skipped(Reason::NotAnonymised));
+            }
+            let restored_at = contact.restored.as_ref().map(|restored| restored.at);
+            if is_later(contact.updated_at) || restored_at.is_some_and(is_later) {
+                return Err(Verdict::Failed(Reason::ContactChanged));
             }
             false
         }
@@ -98,6 +117,15 @@ mod tests {
     use crate::contact::tests::{anonymised, contact, restored};
     use jiff::SignedDuration;
     use rstest::rstest;
+
+    const HERE: Departure = Departure {
+        is_erased: false,
+        deleted_at: None,
+    };
+    const ERASED: Departure = Departure {
+        is_erased: true,
+        deleted_at: None,
+    };
 
     fn saved(contact_version: u64) -> Saved {
         Saved {
@@ -144,22 +172,19 @@ mod tests {
         #[case] expected: Result<Replaces, Verdict>,
     ) {
         assert_eq!(
-            decide(Some(&present), false, &saved(version), &wish(overwrite)),
+            decide(Some(&present), HERE, &saved(version), &wish(overwrite)),
             expected
         );
     }
 
     #[test]
     fn the_deleted_come_back_and_the_erased_do_not() {
-        assert_eq!(
-            decide(None, false, &saved(5), &wish(false)),
-            Ok(Replaces::Nothing)
-        );
+        assert_eq!(decide(None, HERE, &saved(5), &wish(false)), Ok(Replaces::Nothing));
         for overwrite in [false, true] {
             let erased = Err(Verdict::Failed(Reason::ErasedByRequest));
-            assert_eq!(decide(None, true, &saved(5), &wish(overwrite)), erased);
+            assert_eq!(decide(None, ERASED, &saved(5), &wish(overwrite)), erased);
             assert_eq!(
-                decide(Some(&anonymised(5)), true, &saved(5), &wish(overwrite)),
+                decide(Some(&anonymised(5)), ERASED, &saved(5), &wish(overwrite)),
                 erased
             );
         }
@@ -172,13 +197,13 @@ mod tests {
             now: present.anonymised.as_ref().unwrap().restorable_until,
             ..wish(true)
         };
-        let kept = decide(Some(&present), false, &saved(5), &late);
+        let kept = decide(Some(&present), HERE, &saved(5), &late);
         assert_eq!(kept, Err(Verdict::Failed(Reason::ArchiveExpired)));
         let brought = Saved {
             is_kept: false,
             ..saved(5)
         };
-        let brought = decide(Some(&present), false, &brought, &late);
+        let brought = decide(Some(&present), HERE, &brought, &late);
         assert_eq!(brought, Ok(Replaces::Version(6)));
     }
 
@@ -189,7 +214,36 @@ mod tests {
             decided_at: present.updated_at - SignedDuration::from_millis(1),
             ..wish(true)
         };
-        let verdict = decide(Some(&present), false, &saved(5), &early);
+        let verdict = decide(Some(&present), HERE, &saved(5), &early);
         assert_eq!(verdict, Err(Verdict::Failed(Reason::ContactChanged)));
+    }
+
+    #[test]
+    fn an_edit_a_restore_and_a_deletion_that_came_later_stand() {
+        let decided_at = wish(true).decided_at;
+        let later = decided_at + SignedDuration::from_millis(1);
+        let mut edited = contact(6);
+        let mut brought = restored(7, b"other");
+        for (instant, changes, stays) in [
+            (decided_at, Ok(Replaces::Version(6)), Ok(Replaces::Nothing)),
+            (
+                later,
+                Err(Verdict::Failed(Reason::ContactChanged)),
+                Err(Verdict::Failed(Reason::ContactAbsent)),
+            ),
+        ] {
+            edited.updated_at = instant;
+            assert_eq!(decide(Some(&edited), HERE, &saved(5), &wish(true)), changes);
+            if let Some(restored) = &mut brought.restored {
+                restored.at = instant;
+            }
+            let verdict = decide(Some(&brought), HERE, &saved(5), &wish(true));
+            assert_eq!(verdict.is_ok(), changes.is_ok());
+            let deleted = Departure {
+                deleted_at: Some(instant),
+                ..HERE
+            };
+            assert_eq!(decide(None, deleted, &saved(5), &wish(true)), stays);
+        }
     }
 }

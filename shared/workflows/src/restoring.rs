@@ -216,14 +216,14 @@ impl Oubli {
         saved: &Saved,
     ) -> Result<Decided, RestoreError> {
         let tenant = &work.action.tenant_id;
-        let is_erased = self.cloud.is_erased(tenant, contact).await?;
+        let departure = self.cloud.departure(tenant, contact).await?;
         let present = self.cloud.contact(tenant, contact).await?;
         let wish = Wish {
             overwrite: work.action.overwrite,
             decided_at: work.action.decided_at(),
             now: self.now(),
         };
-        let replaces = decide(present.as_ref(), is_erased, saved, &wish).map_err(RestoreError::Ended)?;
+        let replaces = decide(present.as_ref(), departure, saved, &wish).map_err(RestoreError::Ended)?;
         Ok((present, replaces))
     }
 

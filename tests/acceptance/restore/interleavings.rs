@@ -78,6 +78,42 @@ async fn a_contact_deleted_meanwhile_stays_deleted() {
     assert_eq!(keys.len(), 1, "{keys:?}");
 }
 
+/// Between the request and the restorer's first look at the contact, however long that takes.
+#[tokio::test]
+async fn what_a_member_did_after_asking_stands() {
+    for overwrite in [true, false] {
+        let stack = Stack::start().await;
+        let id = stack.contact(everything()).await;
+        let (archive, _) = export(&stack, &id).await;
+        let path = format!("/v1/contacts/{id}");
+        let edit = async |name: &str| {
+            stack.advance(SignedDuration::from_secs(1));
+            let edit = json!({ "first_name": name });
+            stack.agent().patch(&path, "*", edit).await.expect(StatusCode::OK);
+        };
+        edit("Zoé").await;
+        stack.advance(SignedDuration::from_secs(1));
+        let body = over_archive(&archive, overwrite);
+        let item = restore_while(&stack, body.clone(), "S3.GetObject", async || edit("Anaïs").await).await;
+        let Some(item) = item else { return };
+        assert_ended(&item, "failed", "contact_changed");
+        assert_eq!(card(&stack, &id).await["first_name"], "Anaïs");
+
+        let delete = async || {
+            stack.advance(SignedDuration::from_secs(1));
+            assert!(stack.agent().delete(&path).await.status.is_success());
+        };
+        let item = restore_while(&stack, body.clone(), "S3.GetObject", delete).await;
+        assert_ended(&item.unwrap(), "failed", "contact_absent");
+        let absent = stack.agent().get(&path).await;
+        assert_eq!(absent.problem(StatusCode::NOT_FOUND), "not_found");
+        // Asked for once more, both are given up.
+        stack.advance(SignedDuration::from_secs(1));
+        assert_done(&restore(&stack, from_archive(&archive)).await);
+        assert_eq!(card(&stack, &id).await["first_name"], everything()["first_name"]);
+    }
+}
+
 #[tokio::test]
 async fn who_is_erased_meanwhile_stays_erased() {
     let stack = Stack::start().await;

@@ -111,17 +111,27 @@ impl Plain {
     fn decide(&self, contact: usize, version: u64, (overwrite, action): Wish<'_>) -> Verdict {
         let contact = &self.contacts[contact];
         let is_current = match &contact.life {
+            // What was decided after the restore was asked for stands.
+            Life::Absent if contact.deleted_at > action.decided_at => {
+                return failed(Reason::ContactAbsent);
+            }
             Life::Absent => true,
             Life::Anonymised { at, .. } if *at > action.decided_at => return failed(Reason::ContactChanged),
             Life::Anonymised {
                 version: archived, ..
             } => *archived == version,
-            Life::Active { restored, .. } => {
+            Life::Active {
+                content, restored, ..
+            } => {
                 let is_back = restored.as_ref().is_some_and(|restored| {
                     restored.archived == version && restored.version == contact.version
                 });
                 if is_back || contact.version == version {
                     return skipped(Reason::NotAnonymised);
+                }
+                let restored_at = restored.as_ref().map(|restored| restored.at);
+                if Some(content.updated_at).max(restored_at) > Some(action.decided_at) {
+                    return failed(Reason::ContactChanged);
                 }
                 false
             }

@@ -46,6 +46,7 @@ impl Run<'_> {
             version: 1,
             is_exact: true,
             epoch: 0,
+            deleted_at: Timestamp::MIN,
             may_be_held_until: Timestamp::MIN,
             held_until: Timestamp::MIN,
         });

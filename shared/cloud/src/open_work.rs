@@ -77,6 +77,13 @@ impl OpenWork {
     }
 }
 
+/// What an entry of the index leads to.
+enum Entry {
+    Open(OpenWork),
+    Closed,
+    Corrupt,
+}
+
 impl Cloud {
     /// Puts off the next look at something, before anything is done about it: what fails again and
     /// again must not stand before what is due after it.
@@ -114,26 +121,32 @@ impl Cloud {
         let (found, _) = self.requests.query_page(query, Some(limit)).await?;
         let mut work = Vec::with_capacity(found.len());
         for keys in &found {
-            match self.work_at(keys).await? {
-                Some(found) => work.push(found),
-                // One that cannot be read must not hide the others.
-                None => tracing::error!(shard, "an entry of the open work cannot be read"),
+            // One that cannot be read must not hide the others.
+            match self.work_at(keys).await {
+                Ok(Entry::Open(found)) => work.push(found),
+                Ok(Entry::Closed) => {}
+                Ok(Entry::Corrupt) => tracing::error!(shard, "an entry of the open work cannot be read"),
+                Err(error) => tracing::warn!(shard, %error, "an entry of the open work was not read"),
             }
         }
         Ok(work)
     }
 
-    async fn work_at(&self, keys: &Attributes) -> Result<Option<OpenWork>, CloudError> {
+    async fn work_at(&self, keys: &Attributes) -> Result<Entry, CloudError> {
         let Some(key) = key_of(keys) else {
-            return Ok(None);
+            return Ok(Entry::Corrupt);
         };
         if !key.pk.contains("#PURGE#") {
-            return Ok(parse(&key));
+            return Ok(parse(&key).map_or(Entry::Corrupt, Entry::Open));
         }
         // A purge is small and says itself what it is about.
-        let note = self.requests.get(&key).await?;
-        let note = note.map(|note| items::read("purge", note)).transpose();
-        Ok(note.ok().flatten().map(OpenWork::Purge))
+        Ok(match self.requests.get(&key).await? {
+            // It was done a moment ago: the index follows the table with a delay.
+            None => Entry::Closed,
+            Some(note) => {
+                items::read("purge", note).map_or(Entry::Corrupt, |note| Entry::Open(OpenWork::Purge(note)))
+            }
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connect::Cloud;
 use crate::error::CloudError;
-use crate::expression::{Condition, Update, text};
+use crate::expression::{Attributes, Condition, Update, text};
 use crate::items;
 use crate::keys;
 use crate::open_work;
@@ -18,6 +18,10 @@ use crate::table::{Query, Transacted};
 
 /// How long the process that deleted the record may take before the janitor looks.
 const GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long after a document was stored a second copy of the same bytes may still be on its way: a request
+/// takes 29 seconds at most, and storage ends what it has begun.
+const COPY_TIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// When the janitor looks after what is being deleted now.
 pub(crate) fn soon(now: Timestamp) -> Timestamp {
@@ -40,6 +44,9 @@ pub struct Purge {
     /// begins to delete.
     #[serde(default)]
     pub restoring: bool,
+    /// It was deleted once, and is looked at a second time.
+    #[serde(default)]
+    pub again: bool,
 }
 
 impl Purge {
@@ -50,6 +57,7 @@ impl Purge {
             document_id: None,
             if_awaiting: false,
             restoring: false,
+            again: false,
         }
     }
 
@@ -117,11 +125,12 @@ impl Cloud {
     }
 
     /// Deletes what the note says, then the note. Doing it twice does no harm, nor does doing it late: a
-    /// contact that came back stands on another shelf.
+    /// contact that came back stands on another shelf. The note stays for a second look where a copy or a
+    /// write that was under way may still arrive.
     ///
     /// # Errors
     /// [`CloudError`]; the note stays, and the janitor tries again.
-    pub async fn purge(&self, purge: &Purge) -> Result<(), CloudError> {
+    pub async fn purge(&self, purge: &Purge, now: Timestamp) -> Result<(), CloudError> {
         if purge.if_awaiting && !self.forget_awaiting(purge).await? {
             return self.requests.delete(&purge.key()).await;
         }
@@ -131,6 +140,9 @@ impl Cloud {
                 self.objects
                     .delete_upload(&purge.shelf.tenant_id, document)
                     .await?;
+                if !purge.again {
+                    return self.look_again(purge).await;
+                }
             }
             None => {
                 if purge.restoring {
@@ -143,15 +155,22 @@ impl Cloud {
                     // leaving, and not ours to delete.
                     return Ok(());
                 }
-                self.purge_records(&purge.shelf).await?;
+                let was_busy = self.purge_records(&purge.shelf, now).await?;
                 self.objects.delete_shelf(&purge.shelf).await?;
-                if purge.restoring {
-                    // A write that was under way may still arrive: the note stays for a second look when it is due.
+                if purge.restoring || was_busy {
                     return Ok(());
                 }
             }
         }
         self.requests.delete(&purge.key()).await
+    }
+
+    /// Keeps the note of a document for a second look, when it is due.
+    async fn look_again(&self, purge: &Purge) -> Result<(), CloudError> {
+        let again = Update::of(purge.key())
+            .set("again", AttributeValue::Bool(true))
+            .when(Condition::Present("pk"));
+        self.requests.update(again).await.map(|_| ())
     }
 
     /// From now on no restore can move the contact to the shelf: it needs the note as it was. Without a note
@@ -164,13 +183,15 @@ impl Cloud {
     }
 
     /// Deletes the records of a shelf, and what was uploaded for them; of a contact that is gone, its history
-    /// as well.
-    async fn purge_records(&self, shelf: &Shelf) -> Result<(), CloudError> {
+    /// as well. Answers whether one of the documents may be about to be stored at this moment.
+    async fn purge_records(&self, shelf: &Shelf, now: Timestamp) -> Result<bool, CloudError> {
         let partition = keys::shelf_partition(shelf);
         let prefix = keys::document_prefix(shelf);
         let mut query = Query::beginning(partition.clone(), &prefix);
+        let mut was_busy = false;
         loop {
             let (found, next) = self.contacts.query_page(query.clone(), None).await?;
+            was_busy |= found.iter().any(|document| may_be_copied(document, now));
             let found: Vec<_> = found.iter().filter_map(items::key_of).collect();
             let documents = found.iter().filter_map(|key| key.sk.strip_prefix(&prefix));
             let documents = documents.filter_map(|id| DocumentId::parse(id).ok()).collect();
@@ -189,7 +210,7 @@ impl Cloud {
         let gone = Condition::Absent("pk");
         let contact = keys::contact(&shelf.tenant_id, &shelf.contact_id);
         if self.contacts.get(&contact).await?.is_some() {
-            return Ok(());
+            return Ok(was_busy);
         }
         for past in self.contacts.query_all(history).await? {
             let Some(key) = items::key_of(&past) else {
@@ -201,10 +222,10 @@ impl Cloud {
             ];
             if matches!(self.contacts.transact(writes).await?, Transacted::No(_)) {
                 // It was restored a moment ago, with its history.
-                return Ok(());
+                return Ok(was_busy);
             }
         }
-        Ok(())
+        Ok(was_busy)
     }
 
     /// Deletes the record of a document whose bytes were never verified, so that nobody can
@@ -221,4 +242,11 @@ impl Cloud {
         let writes = vec![self.contacts.delete_write(&key, Some(awaiting))?];
         Ok(matches!(self.contacts.transact(writes).await?, Transacted::Yes))
     }
+}
+
+/// Whether the bytes of a document may be on their way to its place, by its record: it awaits them, or got
+/// them so lately that a repetition of the request may still be at it.
+fn may_be_copied(document: &Attributes, now: Timestamp) -> bool {
+    let stored_at = items::text_of(document, "stored_at").and_then(|at| at.parse::<Timestamp>().ok());
+    stored_at.is_none_or(|stored_at| now.duration_since(stored_at) < COPY_TIME)
 }

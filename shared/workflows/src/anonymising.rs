@@ -38,7 +38,7 @@ impl Oubli {
         let ending = self.anonymise(&action, chunk, &taken, &contact).await?;
         match ending {
             Ending::Anonymised(purge, archive) => {
-                self.cloud.purge(&purge).await?;
+                self.cloud.purge(&purge, self.now()).await?;
                 let (archive, now) = (Some(archive), self.now());
                 self.cloud
                     .complete_item(&action, chunk, &taken, &contact, archive, now)

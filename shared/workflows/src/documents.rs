@@ -277,10 +277,13 @@ impl Oubli {
     /// Deletes objects whose record is gone. If that fails, the note of it stays for the janitor.
     pub(crate) async fn purge_now(&self, purge: &Purge) {
         // What takes longer than an answer may is the janitor's as well.
-        let purged = tokio::time::timeout(PURGE_TIME, self.cloud.purge(purge)).await;
-        if let Err(error) = purged.unwrap_or(Ok(())) {
-            tracing::warn!(%error, contact_id = %purge.shelf.contact_id, "objects are left for the janitor to delete");
-        }
+        let purging = self.cloud.purge(purge, self.now());
+        let left = match tokio::time::timeout(PURGE_TIME, purging).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "out of time".to_owned(),
+        };
+        tracing::warn!(error = left, contact_id = %purge.shelf.contact_id, "objects are left for the janitor to delete");
     }
 }
 

@@ -99,7 +99,7 @@ impl Oubli {
             }
             OpenWork::Archive(tenant, archive) => self.drive_archive(tenant, archive, swept).await,
             OpenWork::Purge(purge) => {
-                self.cloud.purge(purge).await?;
+                self.cloud.purge(purge, self.now()).await?;
                 swept.purged += 1;
                 Ok(())
             }

@@ -174,6 +174,9 @@ impl Oubli {
             .await?
             .map_or(Language::En, |tenant| tenant.language);
         let (shelf, contact_version) = (contact.shelf(), contact.version);
+        // S3 counts the age of an object that is sent in parts from when that was begun: from here, it deletes
+        // nothing before its time.
+        let created_at = self.now();
         let plan = ArchivePlan::new(contact, documents, language);
         let plan = plan.map_err(|_| ExportError::Impossible(Reason::ArchiveTooLarge))?;
         if plan.document_bytes() > MAX_ARCHIVE_BYTES {
@@ -196,7 +199,6 @@ impl Oubli {
                 return Err(error.into());
             }
         };
-        let created_at = self.now();
         let archive = Archive {
             tenant_id: tenant.clone(),
             id: task.archive.clone(),

@@ -209,6 +209,10 @@ impl Cloud {
                 in_phase(action),
                 Condition::Equal("chunks_planned", number(chunk_number)),
                 Condition::Equal("chunks_dispatched", number(action.chunks_dispatched)),
+                match &action.plan_cursor {
+                    Some(cursor) => Condition::Equal("plan_cursor", text(cursor)),
+                    None => Condition::Absent("plan_cursor"),
+                },
                 Condition::Equal(
                     "selection_exhausted",
                     aws_sdk_dynamodb::types::AttributeValue::Bool(false),

@@ -1,6 +1,7 @@
 //! One DynamoDB table: reads, conditional writes, pages and transactions.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -100,7 +101,8 @@ impl Query {
     }
 }
 
-const TRANSACTION_TRIES: u32 = 10;
+/// Ten seconds on average, twenty at most.
+const TRANSACTION_TRIES: u32 = 24;
 
 impl Table {
     pub(crate) fn key_attributes(key: &Key) -> Attributes {
@@ -441,7 +443,8 @@ impl Table {
 
 const TRANSACT: &str = "TransactWriteItems";
 
-/// Waits a little longer with each try, and gives up after some.
+/// Waits a little longer with each try, and gives up after some. How long is drawn, so that those who met
+/// once do not meet again.
 async fn pause(tries: &mut u32, operation: &'static str) -> Result<(), CloudError> {
     *tries += 1;
     if *tries >= TRANSACTION_TRIES {
@@ -450,7 +453,9 @@ async fn pause(tries: &mut u32, operation: &'static str) -> Result<(), CloudErro
             code: "too many conflicts".into(),
         });
     }
-    let milliseconds = 5_u64.saturating_mul(1 << (*tries).min(8));
+    let longest = 5_u64.saturating_mul(1 << (*tries).min(8));
+    // The keys of every `RandomState` are others.
+    let milliseconds = RandomState::new().hash_one(*tries) % longest + 1;
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     Ok(())
 }

@@ -27,7 +27,11 @@ impl Oubli {
                 return Ok(());
             };
             match action.next_step() {
-                PlannerStep::PlanChunk(_) => self.plan_chunk(&action).await?,
+                PlannerStep::PlanChunk(_) => {
+                    if self.plan_chunk(&action).await? {
+                        return Ok(self.cloud.send_plan(message).await?);
+                    }
+                }
                 PlannerStep::DispatchChunk(chunk) => {
                     self.dispatch_chunk(&action, chunk).await?;
                     if action.selection_exhausted {
@@ -58,14 +62,15 @@ impl Oubli {
         }
     }
 
-    async fn plan_chunk(&self, action: &Action) -> Result<(), WorkflowError> {
+    /// Answers whether nobody was found yet, and there is more to look through.
+    async fn plan_chunk(&self, action: &Action) -> Result<bool, WorkflowError> {
         let selection = self.cloud.selection(&action.tenant_id, &action.id).await?;
         let Some(selection) = selection else {
             // Gone: another planner was at its end a moment ago.
             let again = self.cloud.action(&action.tenant_id, &action.id).await?;
             return match again {
                 Some(again) if again == *action => Err(WorkflowError::internal("a selection is missing")),
-                _ => Ok(()),
+                _ => Ok(false),
             };
         };
         let planned = match selection {
@@ -97,7 +102,7 @@ impl Oubli {
             }
         };
         self.cloud.write_chunk(action, &planned, self.now()).await?;
-        Ok(())
+        Ok(planned.item_ids.is_empty() && planned.next.is_some())
     }
 
     async fn dispatch_chunk(&self, action: &Action, chunk: u32) -> Result<(), WorkflowError> {

@@ -1,20 +1,21 @@
 //! What an action would do, before it is started.
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use oubli_cloud::ContactQuery;
+use oubli_cloud::{ContactQuery, SavedUpload};
 use oubli_domain::action::{ActionKind, ContactFilter, Selection, Verdict};
 use oubli_domain::archive::{Archive, ArchiveState};
 use oubli_domain::contact::Contact;
 use oubli_domain::plan::PlanHasher;
-use oubli_domain::restore::{Saved, Wish, decide};
+use oubli_domain::restore::{Departure, Saved, Wish, decide};
 use oubli_domain::search::Search;
 use oubli_domain::{ArchiveId, ContactId, FieldErrors, ItemId, Reason, Sha256, TenantId, UploadId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
 
-/// How many contacts are read at a time.
-const PAGE: u32 = 1_000;
+/// How many archives or uploads are looked at side by side.
+const AT_ONCE: usize = 16;
 /// How many contacts that cannot be acted on are listed; all are counted.
 const MAX_LISTED: usize = 1_000;
 
@@ -163,7 +164,12 @@ impl Tally {
             now: self.now,
         };
         let refused = if archive.state_at(self.now) == ArchiveState::Ready {
-            let verdict = decide(contact, is_erased, &saved, &wish).err();
+            // Whoever is deleted by now was so before this is decided.
+            let departure = Departure {
+                is_erased,
+                deleted_at: None,
+            };
+            let verdict = decide(contact, departure, &saved, &wish).err();
             verdict.map(|(Verdict::Failed(reason) | Verdict::Skipped(reason))| reason)
         } else {
             Some(Reason::ArchiveExpired)
@@ -180,12 +186,13 @@ impl Tally {
     }
 
     /// A saved archive: what is in it is known once it was verified, its size is.
-    fn upload(&mut self, id: &UploadId, size_bytes: Option<u64>) {
+    fn upload(&mut self, id: &UploadId, saved: Option<SavedUpload>) {
         let item = ItemId::from(id.clone());
-        match size_bytes {
-            Some(size_bytes) => {
-                self.hasher.source(&item, size_bytes, 0, None);
-                self.take(0, size_bytes);
+        // What was restored once is deleted.
+        match saved.filter(|saved| saved.restored.is_none()) {
+            Some(saved) => {
+                self.hasher.source(&item, saved.size_bytes, 0, None);
+                self.take(0, saved.size_bytes);
             }
             None => {
                 self.hasher.absent(&item);
@@ -276,21 +283,22 @@ impl Oubli {
             Selection::ArchiveIds(ids) => {
                 let mut ids = ids.clone();
                 ids.sort();
-                for (id, archive) in ids.iter().zip(self.cloud.archives(tenant, &ids).await?) {
-                    let (mut contact, mut is_erased) = (None, false);
-                    if let Some(archive) = &archive {
-                        contact = self.cloud.contact(tenant, &archive.contact_id).await?;
-                        is_erased = self.cloud.is_erased(tenant, &archive.contact_id).await?;
-                    }
-                    tally.archive(id, archive.as_ref(), contact.as_ref(), is_erased);
+                let archives = self.cloud.archives(tenant, &ids).await?;
+                let mut looked = stream::iter(ids.into_iter().zip(archives))
+                    .map(|(id, archive)| self.look_at_archive(tenant, id, archive))
+                    .buffered(AT_ONCE);
+                while let Some((id, archive, contact, is_erased)) = looked.try_next().await? {
+                    tally.archive(&id, archive.as_ref(), contact.as_ref(), is_erased);
                 }
             }
             Selection::UploadIds(ids) => {
                 let mut ids = ids.clone();
                 ids.sort();
-                for id in &ids {
-                    let saved = self.cloud.saved_upload(tenant, id, self.now()).await?;
-                    tally.upload(id, saved.map(|saved| saved.size_bytes));
+                let mut looked = stream::iter(ids)
+                    .map(|id| self.look_at_upload(tenant, id))
+                    .buffered(AT_ONCE);
+                while let Some((id, saved)) = looked.try_next().await? {
+                    tally.upload(&id, saved);
                 }
             }
             Selection::ContactIds(ids) => {
@@ -314,7 +322,7 @@ impl Oubli {
                 loop {
                     let page = self
                         .cloud
-                        .scan_contacts(tenant, &query, filter.created_before, position.as_deref(), PAGE)
+                        .scan_contacts_fast(tenant, &query, filter.created_before, position.as_deref())
                         .await?;
                     page.contacts.iter().for_each(|contact| tally.contact(contact));
                     position = page.next;
@@ -325,5 +333,29 @@ impl Oubli {
             }
         }
         Ok(tally.finish(selection))
+    }
+
+    /// An archive with its contact, and whether that was erased.
+    async fn look_at_archive(
+        &self,
+        tenant: &TenantId,
+        id: ArchiveId,
+        archive: Option<Archive>,
+    ) -> Result<(ArchiveId, Option<Archive>, Option<Contact>, bool), WorkflowError> {
+        let (mut contact, mut is_erased) = (None, false);
+        if let Some(archive) = &archive {
+            contact = self.cloud.contact(tenant, &archive.contact_id).await?;
+            is_erased = self.cloud.is_erased(tenant, &archive.contact_id).await?;
+        }
+        Ok((id, archive, contact, is_erased))
+    }
+
+    async fn look_at_upload(
+        &self,
+        tenant: &TenantId,
+        id: UploadId,
+    ) -> Result<(UploadId, Option<SavedUpload>), WorkflowError> {
+        let saved = self.cloud.saved_upload(tenant, &id, self.now()).await?;
+        Ok((id, saved))
     }
 }

@@ -26,8 +26,9 @@ const ROOM_KIB: u32 = 24 * 1024;
 const LEAST_KIB: u32 = 512;
 /// How many documents are recorded at once: a transaction has 100 writes, less the check.
 const RECORDED_AT_ONCE: usize = 90;
-/// How many such transactions are under way at most.
-const TRANSACTIONS: usize = 4;
+/// How many such transactions are under way at most: all check the same note, and DynamoDB cancels one of two
+/// that meet at an item.
+const TRANSACTIONS: usize = 1;
 
 /// Whether the documents are back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -308,6 +308,90 @@ async fn the_planner_of_several_chunks_dies_at_each_call() {
     }
 }
 
+/// Every call whose number is a square gets a fault, of one kind after another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_planner_of_several_chunks_is_refused_now_and_then() {
+    for kind in [Kind::Error, Kind::Throttled, Kind::ReplyLost] {
+        let Some(world) = World::start().await else { return };
+        let action = world.start_export(&absent(510)).await;
+        let armed: Vec<_> = (1..=4)
+            .map(|root| Cell {
+                nth: root * root,
+                operation: "*".to_owned(),
+                kind,
+            })
+            .map(|cell| cell.arm(&world, PLANNER))
+            .collect();
+        world.settle(&mut Feed::plain(), &[&action]).await;
+        for one in armed {
+            one.disarm(&world);
+        }
+        world.expect(&action, &Want::failed(510, 1)).await;
+    }
+}
+
+/// The calls that a planner makes when a few items are tried again, or stopped: each with each fault.
+async fn replanned(ask: &'static str) {
+    let Some(world) = World::start().await else { return };
+    let begin = async |world: &World| {
+        let action = world.start_export(&absent(3)).await;
+        if ask == "retry" {
+            world.settle(&mut Feed::plain(), &[&action]).await;
+        } else {
+            world.feed_only("bulk-planner").await;
+        }
+        world.ask(&action, ask).await.expect(StatusCode::ACCEPTED);
+        action
+    };
+    let check = async |world: &World, action: &str| {
+        if ask == "retry" {
+            world.expect(action, &Want::failed(3, 2)).await;
+            return;
+        }
+        let ended = world.stack.action(action).await;
+        assert_eq!((&ended["state"], &ended["total"]), (&json!("stopped"), &json!(3)));
+        let items = world.stack.items(action).await;
+        // A builder may have come before the stop; nobody comes after it.
+        let ends =
+            |item: &&serde_json::Value| ["stopped", "failed"].contains(&item["state"].as_str().unwrap());
+        assert_eq!(items.iter().filter(ends).count(), 3, "{items:?}");
+        assert_eq!(world.mails_about(action), 1);
+    };
+    let action = begin(&world).await;
+    world.engines().faults().record();
+    world.settle(&mut Feed::plain(), &[&action]).await;
+    let calls = matrix::calls_of(&world, PLANNER);
+    check(&world, &action).await;
+    matrix::run(
+        matrix::cells(&calls, &Kind::ALL),
+        2,
+        async |_| (),
+        async |world, (), cell| {
+            let action = begin(world).await;
+            world.take_deliveries();
+            let armed = cell.arm(world, PLANNER);
+            let mut feed = Feed::plain().dying_at(armed.gate.clone());
+            world.settle(&mut feed, &[&action]).await;
+            assert_eq!(feed.killed, usize::from(cell.kind.kills()));
+            armed.disarm(world);
+            world.expect_few_deliveries();
+            check(world, &action).await;
+        },
+        async |_, ()| (),
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_planner_of_a_retry() {
+    replanned("retry").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_planner_of_a_stop() {
+    replanned("stop").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_planner_of_a_retry_dies_at_each_call() {
     let Some(world) = World::start().await else { return };
@@ -319,7 +403,7 @@ async fn the_planner_of_a_retry_dies_at_each_call() {
         world.ask(&action, "retry").await.expect(StatusCode::ACCEPTED);
         let mut feed = kill_progressively(&world, 25, after);
         world.settle(&mut feed, &[&action]).await;
-        assert!(feed.killed > 8, "{}", feed.killed);
+        assert!(feed.killed > 5, "{}", feed.killed);
         world.engines().faults().clear();
         world.expect(&action, &Want::failed(91, run)).await;
     }

@@ -284,7 +284,7 @@ impl Storm {
         assert_eq!(world.aliases().await, self.tally.anonymised);
         assert_eq!(world.stored("archives").await.len(), self.tally.exported);
         assert!(world.stored("uploads").await.is_empty());
-        let notes = world.partition("OUBLI_REQUESTS_TABLE", "T#demo#PURGE").await;
+        let notes = world.purge_notes().await;
         assert!(notes.is_empty(), "{notes:?}");
         let dead: Vec<_> = world.engines().queues().names();
         let dead = dead.into_iter().filter(|name| name.contains("dead-letter"));

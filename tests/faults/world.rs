@@ -365,13 +365,13 @@ impl World {
     /// Has the janitor finish what is left to be deleted. Only announced documents are waited for in vain.
     pub(crate) async fn clear_up(&self, feed: &mut Feed) {
         for _ in 0..ROUNDS {
-            let notes = self.partition("OUBLI_REQUESTS_TABLE", "T#demo#PURGE").await;
+            let notes = self.purge_notes().await;
             if notes.values().all(|note| note["if_awaiting"] == true) {
                 return;
             }
             self.stack.advance(STEP);
             self.sweep(feed).await;
         }
-        panic!("something is never deleted");
+        panic!("something is never deleted: {:#?}", self.purge_notes().await);
     }
 }

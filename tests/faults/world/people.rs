@@ -98,6 +98,20 @@ impl World {
             .collect()
     }
 
+    /// The notes of what must still be deleted, of every contact, by what they are of.
+    pub(crate) async fn purge_notes(&self) -> BTreeMap<String, Value> {
+        let scan = self.tables.scan().consistent_read(true);
+        let scan = scan.table_name(self.setting("OUBLI_REQUESTS_TABLE"));
+        let scan = scan.filter_expression("begins_with(pk, :notes)");
+        let scan = scan.expression_attribute_values(":notes", AttributeValue::S("T#demo#PURGE#".to_owned()));
+        let found: Result<Vec<_>, _> = scan.into_paginator().items().send().collect().await;
+        let items = found.unwrap().into_iter();
+        items
+            .map(|item| json_of(AttributeValue::M(item)))
+            .map(|item| (format!("{} {}", item["pk"], item["sk"]), item))
+            .collect()
+    }
+
     /// A contact's own item, if it is there.
     pub(crate) async fn record(&self, contact: &str) -> Option<Value> {
         let pk = format!("T#demo#C#{contact}");

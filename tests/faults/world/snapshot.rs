@@ -36,13 +36,10 @@ impl World {
         for upload in &life.uploads {
             requests(format!("T#demo#U#{upload}"));
         }
-        requests("T#demo#PURGE".to_owned());
+        requests(format!("T#demo#PURGE#{}", life.contact));
         let mut lines = Vec::new();
         for (table, pk) in partitions {
             for (sk, mut item) in self.partition(table, &pk).await {
-                if pk.ends_with("PURGE") && !sk.contains(&life.contact) {
-                    continue;
-                }
                 let attributes = item.as_object_mut().unwrap();
                 if attributes.contains_key("open_work_pk") {
                     attributes.insert("open".to_owned(), Value::Bool(true));

@@ -3,18 +3,17 @@
 
 mod bombs;
 mod claims;
-mod forging;
 mod records;
 
 use std::collections::BTreeMap;
 
 use oubli_domain::Sha256;
+use oubli_tests::forging::{self, Entry, Key, entries_of, zip_of};
 use oubli_tests::{Client, Stack};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::endpoint::{aws, rows, setting};
-use forging::{Entry, Key, entries_of, zip_of};
+use crate::endpoint::{rows, setting};
 
 /// A file, and the reasons for which it may be refused.
 struct Case {
@@ -378,7 +377,7 @@ async fn a_stored_archive_is_verified_as_well() {
     let scene = Scene::set().await;
     let stack = &scene.stack;
     let other = Gone::made(stack, &stack.agent()).await;
-    let config = aws_sdk_s3::config::Builder::from(&aws(stack).await)
+    let config = aws_sdk_s3::config::Builder::from(&stack.aws().await)
         .force_path_style(true)
         .build();
     let client = aws_sdk_s3::Client::from_conf(config);

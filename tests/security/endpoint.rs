@@ -2,20 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use oubli_tests::Stack;
-
-/// A client configuration for the stack's AWS endpoint.
-pub(crate) async fn aws(stack: &Stack) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(stack.runner.aws_url())
-        .region(Region::from_static("eu-west-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .load()
-        .await
-}
 
 /// An environment variable of the function `api`.
 pub(crate) fn setting(stack: &Stack, name: &str) -> String {
@@ -27,7 +15,7 @@ pub(crate) type Row = (String, String);
 
 /// All items of a table, or of one of its indexes.
 pub(crate) async fn rows(stack: &Stack, table: &str, index: Option<&str>) -> Vec<Row> {
-    let client = aws_sdk_dynamodb::Client::new(&aws(stack).await);
+    let client = aws_sdk_dynamodb::Client::new(&stack.aws().await);
     let (mut rows, mut start) = (Vec::new(), None);
     loop {
         let page = client

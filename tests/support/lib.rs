@@ -15,9 +15,12 @@
 )]
 
 pub mod binary;
+pub mod forging;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use oubli_domain::Sha256;
@@ -77,6 +80,16 @@ impl Stack {
     /// The embedded engines; `None` when another endpoint is tested.
     pub fn engines(&self) -> Option<&Engines> {
         self.runner.engines()
+    }
+
+    /// A client configuration for the endpoint of AWS, as an operator could look into it.
+    pub async fn aws(&self) -> SdkConfig {
+        aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(self.runner.aws_url())
+            .region(Region::from_static("eu-west-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .load()
+            .await
     }
 
     pub fn now(&self) -> Timestamp {

@@ -1,7 +1,8 @@
 //! Files of which little would become much.
 
+use oubli_tests::forging::{Entry, MANIFEST, SIGNATURE, document, place, zip_of};
+
 use super::Case;
-use super::forging::{Entry, MANIFEST, SIGNATURE, document, place, zip_of};
 
 const UNREADABLE: &str = "archive_unreadable";
 const DAMAGED: &str = "archive_damaged";

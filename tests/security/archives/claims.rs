@@ -2,10 +2,12 @@
 //! be refused even if the key had signed it.
 
 use oubli_domain::Sha256;
+use oubli_tests::forging::{
+    Entry, Key, MANIFEST, SIGNATURE, change_json, document, place, relist, rename, zip_of,
+};
 use serde_json::{Value, json};
 
 use super::Case;
-use super::forging::{Entry, Key, MANIFEST, SIGNATURE, change_json, document, place, relist, rename, zip_of};
 
 const UNREADABLE: &str = "archive_unreadable";
 const DAMAGED: &str = "archive_damaged";

@@ -4,7 +4,7 @@
 use std::io::{Cursor, Write as _};
 
 use super::Case;
-use super::forging::{Entry, Laid, document, end, laid, zip_of, zip64_end};
+use oubli_tests::forging::{self, Entry, Laid, document, end, laid, zip_of, zip64_end};
 
 const UNREADABLE: &str = "archive_unreadable";
 const DAMAGED: &str = "archive_damaged";
@@ -56,7 +56,7 @@ pub(super) fn files(saved: &[u8]) -> Vec<Case> {
 
 fn by_another_program(saved: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for entry in super::forging::entries_of(saved) {
+    for entry in forging::entries_of(saved) {
         let options = zip::write::SimpleFileOptions::default();
         zip.start_file(entry.text(), options).unwrap();
         zip.write_all(&entry.data).unwrap();

@@ -322,7 +322,7 @@ impl Crowd {
 }
 
 async fn s3(stack: &Stack) -> aws_sdk_s3::Client {
-    let config = aws_sdk_s3::config::Builder::from(&endpoint::aws(stack).await);
+    let config = aws_sdk_s3::config::Builder::from(&stack.aws().await);
     aws_sdk_s3::Client::from_conf(config.force_path_style(true).build())
 }
 

@@ -17,7 +17,7 @@ const VISIBILITY: SignedDuration = SignedDuration::from_secs(6 * 900 + 1);
 /// Messages that no function of ours would send, until they are with the dead letters.
 pub(super) async fn poison(watched: &Watched) {
     let stack = &watched.stack;
-    let client = aws_sdk_sqs::Client::new(&endpoint::aws(stack).await);
+    let client = aws_sdk_sqs::Client::new(&stack.aws().await);
     let queues = &stack.runner.provisioned().queues;
     let bodies = [
         POISON.to_owned(),
@@ -65,7 +65,7 @@ pub(super) async fn fails_and_is_retried(watched: &mut Watched, contact: &str, d
     };
     let struck = [builders("S3.GetObject"), builders("DynamoDB.TransactWriteItems")];
     let s3 = aws_sdk_s3::Client::from_conf(
-        aws_sdk_s3::config::Builder::from(&endpoint::aws(&watched.stack).await)
+        aws_sdk_s3::config::Builder::from(&watched.stack.aws().await)
             .force_path_style(true)
             .build(),
     );

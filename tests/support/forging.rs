@@ -10,13 +10,12 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use oubli_archive::hashes::ContentHasher;
 use oubli_domain::Sha256;
-use oubli_tests::Stack;
 use serde_json::{Value, json};
 
-use crate::endpoint;
+use crate::Stack;
 
-pub(crate) const MANIFEST: &str = "manifest.json";
-pub(crate) const SIGNATURE: &str = "manifest.sig";
+pub const MANIFEST: &str = "manifest.json";
+pub const SIGNATURE: &str = "manifest.sig";
 /// A regular file that its owner may write.
 const REGULAR: u32 = 0o100_644;
 /// Names are in UTF-8.
@@ -28,18 +27,18 @@ const EARLIEST: u16 = (1 << 5) | 1;
 
 /// The records of one entry, and its data.
 #[derive(Clone)]
-pub(crate) struct Entry {
-    pub(crate) name: Vec<u8>,
-    pub(crate) data: Vec<u8>,
-    pub(crate) method: u16,
-    pub(crate) flags: u16,
-    pub(crate) crc32: u32,
-    pub(crate) compressed: u32,
-    pub(crate) size: u32,
-    pub(crate) mode: u32,
-    pub(crate) extra: Vec<u8>,
+pub struct Entry {
+    pub name: Vec<u8>,
+    pub data: Vec<u8>,
+    pub method: u16,
+    pub flags: u16,
+    pub crc32: u32,
+    pub compressed: u32,
+    pub size: u32,
+    pub mode: u32,
+    pub extra: Vec<u8>,
     /// Where the directory says that it is; else where it is.
-    pub(crate) at: Option<u32>,
+    pub at: Option<u32>,
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
@@ -50,7 +49,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 impl Entry {
     /// An honest entry, stored.
-    pub(crate) fn of(name: &str, content: &[u8]) -> Self {
+    pub fn of(name: &str, content: &[u8]) -> Self {
         let size = u32::try_from(content.len()).unwrap();
         Self {
             name: name.as_bytes().to_vec(),
@@ -67,7 +66,7 @@ impl Entry {
     }
 
     /// An honest entry, deflated.
-    pub(crate) fn deflated(name: &str, content: &[u8]) -> Self {
+    pub fn deflated(name: &str, content: &[u8]) -> Self {
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         let options =
             zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
@@ -97,7 +96,7 @@ impl Entry {
         }
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.name).into_owned()
     }
 
@@ -134,7 +133,7 @@ impl Entry {
 }
 
 /// The end of an archive.
-pub(crate) fn end(entries: u16, offset: u32, size: u32) -> Vec<u8> {
+pub fn end(entries: u16, offset: u32, size: u32) -> Vec<u8> {
     let mut record = b"PK\x05\x06\0\0\0\0".to_vec();
     record.extend(entries.to_le_bytes());
     record.extend(entries.to_le_bytes());
@@ -145,7 +144,7 @@ pub(crate) fn end(entries: u16, offset: u32, size: u32) -> Vec<u8> {
 }
 
 /// The ZIP64 records before the end, and an end that points to them.
-pub(crate) fn zip64_end(entries: u64, offset: u64, size: u64, at: u64) -> Vec<u8> {
+pub fn zip64_end(entries: u64, offset: u64, size: u64, at: u64) -> Vec<u8> {
     let mut record = b"PK\x06\x06".to_vec();
     record.extend(44_u64.to_le_bytes());
     record.extend(MADE_BY.to_le_bytes());
@@ -164,25 +163,25 @@ pub(crate) fn zip64_end(entries: u64, offset: u64, size: u64, at: u64) -> Vec<u8
 }
 
 /// What an archive consists of: entries as they stand, as the directory tells of them, and its end.
-pub(crate) struct Laid {
-    pub(crate) bytes: Vec<u8>,
+pub struct Laid {
+    pub bytes: Vec<u8>,
     /// Where the directory begins.
-    pub(crate) directory: usize,
+    pub directory: usize,
     /// How many bytes it has.
-    pub(crate) size: usize,
-    pub(crate) entries: usize,
+    pub size: usize,
+    pub entries: usize,
 }
 
 impl Laid {
     /// With the end that belongs to it.
-    pub(crate) fn ended(self) -> Vec<u8> {
+    pub fn ended(self) -> Vec<u8> {
         let end = end(self.entries as u16, self.directory as u32, self.size as u32);
         [self.bytes, end].concat()
     }
 }
 
 /// Writes entries, what `hidden` before the directory, and a directory, which may tell of others.
-pub(crate) fn laid(entries: &[Entry], directory: &[Entry], hidden: &[u8]) -> Laid {
+pub fn laid(entries: &[Entry], directory: &[Entry], hidden: &[u8]) -> Laid {
     let (mut bytes, mut offsets) = (Vec::new(), Vec::new());
     for entry in entries {
         offsets.push(bytes.len() as u32);
@@ -203,12 +202,12 @@ pub(crate) fn laid(entries: &[Entry], directory: &[Entry], hidden: &[u8]) -> Lai
 }
 
 /// An archive of these entries.
-pub(crate) fn zip_of(entries: &[Entry]) -> Vec<u8> {
+pub fn zip_of(entries: &[Entry]) -> Vec<u8> {
     laid(entries, entries, b"").ended()
 }
 
 /// The entries of an archive, by another reader than Oubli's, each stored.
-pub(crate) fn entries_of(archive: &[u8]) -> Vec<Entry> {
+pub fn entries_of(archive: &[u8]) -> Vec<Entry> {
     let mut zip = zip::ZipArchive::new(Cursor::new(archive)).unwrap();
     let count = zip.len();
     let read = |index| {
@@ -222,13 +221,13 @@ pub(crate) fn entries_of(archive: &[u8]) -> Vec<Entry> {
 
 /// The place of an entry.
 #[track_caller]
-pub(crate) fn place(entries: &[Entry], name: &str) -> usize {
+pub fn place(entries: &[Entry], name: &str) -> usize {
     let found = entries.iter().position(|entry| entry.name == name.as_bytes());
     found.unwrap_or_else(|| panic!("no {name}"))
 }
 
 /// The place of the first document.
-pub(crate) fn document(entries: &[Entry]) -> usize {
+pub fn document(entries: &[Entry]) -> usize {
     let found = entries
         .iter()
         .position(|entry| entry.name.starts_with(b"documents/"));
@@ -236,7 +235,7 @@ pub(crate) fn document(entries: &[Entry]) -> usize {
 }
 
 /// Changes an entry of JSON.
-pub(crate) fn change_json(entries: &mut [Entry], name: &str, change: impl FnOnce(&mut Value)) {
+pub fn change_json(entries: &mut [Entry], name: &str, change: impl FnOnce(&mut Value)) {
     let at = place(entries, name);
     let mut value = serde_json::from_slice(&entries[at].data).unwrap();
     change(&mut value);
@@ -244,7 +243,7 @@ pub(crate) fn change_json(entries: &mut [Entry], name: &str, change: impl FnOnce
 }
 
 /// Has the manifest say of every entry that it lists what the entry is.
-pub(crate) fn relist(entries: &mut [Entry]) {
+pub fn relist(entries: &mut [Entry]) {
     let actual: BTreeMap<String, Entry> = entries
         .iter()
         .map(|entry| (entry.text(), entry.clone()))
@@ -262,7 +261,7 @@ pub(crate) fn relist(entries: &mut [Entry]) {
 }
 
 /// Gives an entry another name wherever it is told: all is consistent but the name.
-pub(crate) fn rename(entries: &mut [Entry], at: usize, to: &str) {
+pub fn rename(entries: &mut [Entry], at: usize, to: &str) {
     let from = entries[at].text();
     entries[at].name = to.as_bytes().to_vec();
     change_json(entries, MANIFEST, |manifest| {
@@ -283,21 +282,21 @@ pub(crate) fn rename(entries: &mut [Entry], at: usize, to: &str) {
 }
 
 /// The deployment's key, as only the deployment may use it.
-pub(crate) struct Key {
+pub struct Key {
     client: aws_sdk_kms::Client,
     id: String,
 }
 
 impl Key {
-    pub(crate) async fn of(stack: &Stack) -> Self {
+    pub async fn of(stack: &Stack) -> Self {
         let environment = &stack.runner.provisioned().environment["archive-builder"];
         Self {
-            client: aws_sdk_kms::Client::new(&endpoint::aws(stack).await),
+            client: aws_sdk_kms::Client::new(&stack.aws().await),
             id: environment["OUBLI_ARCHIVE_KEY_ID"].clone(),
         }
     }
 
-    pub(crate) async fn sign(&self, manifest: &[u8]) -> Vec<u8> {
+    pub async fn sign(&self, manifest: &[u8]) -> Vec<u8> {
         let request = self.client.sign().key_id(&self.id);
         let request = request
             .message(Blob::new(Sha256::of(manifest).as_bytes().as_slice()))
@@ -307,7 +306,7 @@ impl Key {
     }
 
     /// Signs the manifest that stands in the entries.
-    pub(crate) async fn resign(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
+    pub async fn resign(&self, mut entries: Vec<Entry>) -> Vec<Entry> {
         let manifest = place(&entries, MANIFEST);
         let signature = self.sign(&entries[manifest].data).await;
         let at = place(&entries, SIGNATURE);
@@ -316,7 +315,7 @@ impl Key {
     }
 
     /// An archive of these entries, with a manifest that tells what they are, signed.
-    pub(crate) async fn archive(&self, mut entries: Vec<Entry>) -> Vec<u8> {
+    pub async fn archive(&self, mut entries: Vec<Entry>) -> Vec<u8> {
         relist(&mut entries);
         zip_of(&self.resign(entries).await)
     }

@@ -111,7 +111,7 @@ async fn bare_transactions(stack: &Stack, count: usize) -> Spent {
             .condition_expression("#version = :version")
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":version", AttributeValue::N("1".to_owned()));
-        let note = put(requests, "BENCH#PURGE".to_owned(), &format!("CONTACT#{index}"))
+        let note = put(requests, format!("BENCH#PURGE#{index}"), "SHELF")
             .item("open_work_pk", text(format!("BENCH#OPEN#{}", index % 8)))
             .item("open_work_sk", text(format!("{index}")));
         let number = put(contacts, format!("BENCH#X#{index}"), "ALIAS")

@@ -59,7 +59,7 @@ async fn main() {
                 .env("AWS_LAMBDA_RUNTIME_API", &address)
                 .env("AWS_LAMBDA_FUNCTION_NAME", function)
                 .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-                .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+                .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
                 .env("AWS_REGION", "eu-west-1")
                 .env("AWS_ACCESS_KEY_ID", "test")
                 .env("AWS_SECRET_ACCESS_KEY", "test")

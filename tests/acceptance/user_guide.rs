@@ -1,8 +1,8 @@
 //! The user guide says what happens: its lines are pasted into a shell, its answers compared.
 //!
 //! Blocks marked `sh` run one after another in one shell, as a reader would paste them. A block
-//! marked `text` that follows shows the answer: `…` stands for anything, and white space, which is
-//! there for the eye, counts for nothing.
+//! marked `text` that follows shows the answer, all of it: `…` stands for anything, and white space,
+//! which is there for the eye, counts for nothing. Where none follows, nothing may be refused.
 
 use std::net::IpAddr;
 use std::process::{Command, Output, Stdio};
@@ -15,6 +15,15 @@ const GUIDE: &str = include_str!("../../docs/user-guide.md");
 
 /// Ends what the block before it printed (ASCII "record separator").
 const SEPARATOR: char = '\u{1e}';
+
+/// Before what a reader pastes: a line that fails ends all. `grep -q` may end before curl has written all that
+/// it was given, which is no failure (its status is then 23).
+const PRELUDE: &str = r#"set -euo pipefail
+curl() { command curl "$@" || test $? -eq 23; }
+"#;
+
+/// What the body of every refusal has.
+const REFUSED: &str = "\"type\":\"/problems/";
 
 /// What a reader pastes, and what the guide says comes of it.
 #[derive(Debug, Default)]
@@ -41,12 +50,21 @@ fn steps(guide: &str) -> Vec<Step> {
     steps
 }
 
-/// Where an answer first differs from what the guide says of it.
+/// Where an answer first differs from what the guide says of it, from its beginning to its end.
 fn first_difference(said: &str, came: &str) -> Option<String> {
     let bare = |text: &str| text.split_whitespace().collect::<String>();
     let (said, came) = (bare(said), bare(came));
-    let mut rest = came.as_str();
-    for fragment in said.split('…') {
+    let Some((first, others)) = said.split_once('…') else {
+        return (said != came).then_some(said);
+    };
+    let (others, last) = others.rsplit_once('…').unwrap_or(("", others));
+    let Some(rest) = came.strip_prefix(first) else {
+        return Some(first.to_owned());
+    };
+    let Some(mut rest) = rest.strip_suffix(last) else {
+        return Some(last.to_owned());
+    };
+    for fragment in others.split('…') {
         match rest.split_once(fragment) {
             Some((_, after)) => rest = after,
             None => return Some(fragment.to_owned()),
@@ -99,7 +117,7 @@ async fn what_the_guide_says_is_what_happens() {
         .await
         .unwrap();
 
-    let mut script = String::from("set -eu\n");
+    let mut script = String::from(PRELUDE);
     for step in &steps {
         script.push_str(&format!("printf '{SEPARATOR}'\n{}\n", step.script));
     }
@@ -115,19 +133,31 @@ async fn what_the_guide_says_is_what_happens() {
     let answers: Vec<_> = printed.split(SEPARATOR).skip(1).collect();
     assert_eq!(answers.len(), steps.len());
     for (step, came) in steps.iter().zip(answers) {
-        let Some(said) = &step.answer else { continue };
-        if let Some(fragment) = first_difference(said, came) {
-            panic!("`{fragment}` does not come of\n{}\nbut\n{came}", step.script);
+        match &step.answer {
+            Some(said) => {
+                if let Some(fragment) = first_difference(said, came) {
+                    panic!("`{fragment}` does not come of\n{}\nbut\n{came}", step.script);
+                }
+            }
+            None => assert!(!came.contains(REFUSED), "refused:\n{}\n{came}", step.script),
         }
     }
 }
 
 #[test]
 fn a_wrong_answer_is_told_from_a_right_one() {
-    assert_eq!(
-        first_difference("{\"id\":\"…\",\n\"total\":1}", "{\"id\":\"7\",\"total\":1}"),
-        None
-    );
-    let difference = first_difference("{\"id\":\"…\",\"total\":1}", "{\"id\":\"7\",\"total\":2}");
-    assert_eq!(difference.as_deref(), Some("\",\"total\":1}"));
+    let said = "{\"id\":\"…\",\n\"state\":\"…\",\"total\":1}";
+    let right = "{\"id\":\"7\",\"state\":\"active\",\"total\":1}";
+    assert_eq!(first_difference(said, right), None);
+    for (came, fragment) in [
+        (right.replace('1', "2"), "\",\"total\":1}"),
+        (format!("{right}{{}}"), "\",\"total\":1}"),
+        (format!("{{}}{right}"), "{\"id\":\""),
+        (right.replace("state", "kind"), "\",\"state\":\""),
+    ] {
+        let difference = first_difference(said, &came);
+        assert_eq!(difference.as_deref(), Some(fragment), "{came}");
+    }
+    assert_eq!(first_difference("whole", "whole\n"), None);
+    assert_eq!(first_difference("whole", "wholesome").as_deref(), Some("whole"));
 }

@@ -13,4 +13,5 @@ mod refused_actions;
 mod rejections;
 mod restores;
 mod rights;
+mod roles;
 mod tenants;

@@ -118,22 +118,36 @@ async fn a_preview_warns_of_what_will_be_lost() {
     assert_eq!(plan["never_downloaded"][0]["contact_id"], saved.as_str());
 }
 
+/// Starts as a member approves them now: one for each selection, with the hash of its preview.
+async fn approved(stack: &Stack, selections: &[&Value]) -> Vec<Value> {
+    let mut bodies = Vec::new();
+    for selection in selections {
+        let mut body = json!({ "kind": "anonymise", "selection": selection, "acknowledged": true });
+        body["plan_hash"] = preview(stack, (*selection).clone()).await["plan_hash"].clone();
+        bodies.push(body);
+    }
+    bodies
+}
+
+/// That each of these starts is refused, and shown what it would be now.
+async fn assert_stale(stack: &Stack, approved: Vec<Value>, change: &str) {
+    for body in approved {
+        let answer = stack.agent().post("/v1/data-actions", body.clone()).await;
+        assert_eq!(answer.problem(StatusCode::CONFLICT), "plan_changed", "{change}");
+        let fresh = answer.json()["preview"].clone();
+        assert_eq!(fresh, preview(stack, body["selection"].clone()).await, "{change}");
+        assert_ne!(fresh["plan_hash"], body["plan_hash"], "{change}");
+    }
+}
+
 #[tokio::test]
 async fn what_was_approved_is_what_is_anonymised() {
     let stack = Stack::start().await;
-    if stack.engines().is_none() {
-        return;
-    }
     let (one, two) = (exported(&stack, "Zola").await, exported(&stack, "Zorro").await);
     let by_ids = json!({ "contact_ids": [one, two] });
     let by_filter = json!({ "filter": { "q": "zo" } });
-    for change in ["renamed", "exported", "joined", "expired"] {
-        let mut stale = Vec::new();
-        for selection in [&by_ids, &by_filter] {
-            let mut body = json!({ "kind": "anonymise", "selection": selection, "acknowledged": true });
-            body["plan_hash"] = preview(&stack, selection.clone()).await["plan_hash"].clone();
-            stale.push(body);
-        }
+    for change in ["renamed", "exported", "joined"] {
+        let mut stale = approved(&stack, &[&by_ids, &by_filter]).await;
         match change {
             "renamed" => {
                 let path = format!("/v1/contacts/{one}");
@@ -142,20 +156,13 @@ async fn what_was_approved_is_what_is_anonymised() {
                 renamed.expect(StatusCode::OK);
             }
             "exported" => export_again(&stack, &one).await,
-            "joined" => {
+            _ => {
                 stack.contact(json!({ "last_name": "Zoé" })).await;
                 // Nobody has named this one.
                 stale.remove(0);
             }
-            _ => stack.advance(TEN_DAYS),
         }
-        for body in stale {
-            let answer = stack.agent().post("/v1/data-actions", body.clone()).await;
-            assert_eq!(answer.problem(StatusCode::CONFLICT), "plan_changed", "{change}");
-            let fresh = answer.json()["preview"].clone();
-            assert_eq!(fresh, preview(&stack, body["selection"].clone()).await);
-            assert_ne!(fresh["plan_hash"], body["plan_hash"]);
-        }
+        assert_stale(&stack, stale, change).await;
     }
     stack.drain().await;
     for contact in [&one, &two] {
@@ -173,6 +180,21 @@ async fn what_was_approved_is_what_is_anonymised() {
     for contact in [&one, &two] {
         assert_eq!(card(&stack, contact).await["state"], "anonymised");
     }
+}
+
+#[tokio::test]
+async fn what_was_approved_before_the_archives_ended_is_anonymised_no_more() {
+    let stack = Stack::start().await;
+    if stack.engines().is_none() {
+        return;
+    }
+    let contact = exported(&stack, "Zola").await;
+    let by_ids = json!({ "contact_ids": [contact] });
+    let stale = approved(&stack, &[&by_ids, &json!({ "filter": { "q": "zo" } })]).await;
+    stack.advance(TEN_DAYS);
+    assert_stale(&stack, stale, "expired").await;
+    stack.drain().await;
+    assert_eq!(card(&stack, &contact).await["state"], "active");
 }
 
 #[tokio::test]

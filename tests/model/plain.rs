@@ -205,8 +205,9 @@ impl Plain {
         Ok(())
     }
 
-    /// An export is done that had read the contact before it changed.
-    pub(crate) fn exported_late(&mut self, made: PlainArchive) {
+    /// An export is done that had read the contact before it changed. One that was restored since is not what
+    /// was archived, and remembers nothing of it.
+    pub(crate) fn exported_late(&mut self, made: PlainArchive, is_same_life: bool) {
         let newest = match &self.contacts[made.contact].life {
             Life::Active {
                 last_archive: Some(last),
@@ -215,6 +216,7 @@ impl Plain {
             _ => 0,
         };
         if let Life::Active { last_archive, .. } = &mut self.contacts[made.contact].life
+            && is_same_life
             && made.version >= newest
         {
             *last_archive = Some(made.id.clone());

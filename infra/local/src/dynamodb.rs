@@ -1,14 +1,17 @@
 //! DynamoDB: the `dynoxide` engine, called in-process with the JSON of the wire.
 //!
-//! Two things are added to it. Continuous backups (`UpdateContinuousBackups`) are stored and reported, as
+//! Three things are added to it. Tokens of transactions are kept here (see `tokens`). Continuous backups (`UpdateContinuousBackups`) are stored and reported, as
 //! the template asks for them. And the TTL sweep is our own, because the engine's follows the system's
 //! clock when its tables are in a file, and ours has to follow [`EngineClock`].
+
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::storage_backend::Clock;
 use dynoxide::{Database, DynoxideError};
 use serde::de::DeserializeOwned;
@@ -17,9 +20,12 @@ use serde_json::{Value, json};
 
 use crate::clock::EngineClock;
 use crate::endpoint::Answer;
+use tokens::Tokens;
 
 /// DynamoDB deletes nothing whose time lies more than five years back: such a number is rarely a time.
 const TTL_HORIZON_SECONDS: i64 = 5 * 365 * 24 * 3600;
+/// The longest token that a transaction may have.
+const MAX_TOKEN_BYTES: usize = 36;
 
 /// Why the tables could not be opened, or not be swept.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +57,7 @@ pub struct DynamoDbEngine {
     database: Database,
     clock: EngineClock,
     backups: Arc<ContinuousBackups>,
+    tokens: Arc<Tokens>,
 }
 
 impl DynamoDbEngine {
@@ -69,6 +76,7 @@ impl DynamoDbEngine {
             database,
             clock,
             backups: Arc::new(ContinuousBackups::default()),
+            tokens: Arc::default(),
         })
     }
 
@@ -92,6 +100,7 @@ impl DynamoDbEngine {
             database,
             clock,
             backups: Arc::new(backups),
+            tokens: Arc::default(),
         })
     }
 
@@ -148,7 +157,7 @@ impl DynamoDbEngine {
             "Scan" => run(body, |request| db.scan(request)),
             "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
             "BatchWriteItem" => run(body, |request| db.batch_write_item(request)),
-            "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
+            "TransactWriteItems" => self.transact(body),
             "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
             "UpdateTimeToLive" => run(body, |request| db.update_time_to_live(request)),
             "DescribeTimeToLive" => run(body, |request| db.describe_time_to_live(request)),
@@ -158,6 +167,19 @@ impl DynamoDbEngine {
             "UpdateContinuousBackups" => self.update_continuous_backups(body),
             "DescribeContinuousBackups" => self.describe_continuous_backups(body),
             other => Err(DynoxideError::UnsupportedCapability(other.to_owned())),
+        }
+    }
+
+    fn transact(&self, body: &str) -> dynoxide::Result<String> {
+        let mut request: TransactWriteItemsRequest = read(body)?;
+        match &request.client_request_token {
+            // One that is too long is refused beneath.
+            Some(token) if token.len() <= MAX_TOKEN_BYTES => {
+                let token = request.client_request_token.take().unwrap_or_default();
+                let run = || write(&self.database.transact_write_items(request)?);
+                self.tokens.once(&token, body, run)
+            }
+            _ => write(&self.database.transact_write_items(request)?),
         }
     }
 

@@ -215,12 +215,15 @@ impl Run<'_> {
         let past = || self.past[open.since..].iter();
         match (found.verdict, &found.made) {
             (Some(DONE), Some(made)) => {
-                let was_so = past().any(|(_, plain)| plain.clone().exported(made.clone()).is_ok());
+                let epoch = |plain: &Plain| plain.contacts[made.contact].epoch;
+                let when_so = past().filter(|(_, plain)| plain.clone().exported(made.clone()).is_ok());
+                let epochs: Vec<_> = when_so.map(|(_, plain)| epoch(plain)).collect();
                 let is_active = matches!(self.plain.contacts[made.contact].life, Life::Active { .. });
-                if !(was_so && is_active) {
+                if epochs.is_empty() || !is_active {
                     return Err(refused);
                 }
-                self.plain.exported_late(made.clone());
+                let is_same_life = epochs.contains(&epoch(&self.plain));
+                self.plain.exported_late(made.clone(), is_same_life);
                 Ok(())
             }
             // It was, before it slept; what became of the contact since is another's doing.

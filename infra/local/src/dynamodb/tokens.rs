@@ -4,12 +4,13 @@
 //! `dynoxide` does this too, but looks through every token it knows at every transaction, which makes a
 //! hundred thousand of them take hours. So it sees none: they are kept here, in the order in which they came.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dynoxide::DynoxideError;
+use serde_json::Value;
 
 /// How long a token is known.
 const KNOWN_FOR: Duration = Duration::from_mins(10);
@@ -20,7 +21,7 @@ pub(super) struct Tokens(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// A hash of what was asked for with a token, without it, and the answer.
+    /// A hash of what was asked for with a token, and the answer.
     answers: HashMap<String, (u64, String)>,
     in_order: VecDeque<(Instant, String)>,
 }
@@ -45,9 +46,7 @@ impl Tokens {
         body: &str,
         run: impl FnOnce() -> dynoxide::Result<String>,
     ) -> dynoxide::Result<String> {
-        let mut hasher = DefaultHasher::new();
-        body.replace(token, "").hash(&mut hasher);
-        let asked = hasher.finish();
+        let asked = hash_of_items(body);
         let now = Instant::now();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = now.checked_sub(KNOWN_FOR) {
@@ -69,6 +68,32 @@ impl Tokens {
     }
 }
 
+/// A hash of what a transaction does. The members of its objects are in any order.
+fn hash_of_items(body: &str) -> u64 {
+    let body: Value = serde_json::from_str(body).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    hash(body.get("TransactItems").unwrap_or(&Value::Null), &mut hasher);
+    hasher.finish()
+}
+
+fn hash(value: &Value, hasher: &mut DefaultHasher) {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<_, _> = members.iter().collect();
+            members.len().hash(hasher);
+            for (name, value) in members {
+                name.hash(hasher);
+                hash(value, hasher);
+            }
+        }
+        Value::Array(values) => {
+            values.len().hash(hasher);
+            values.iter().for_each(|value| hash(value, hasher));
+        }
+        plain => plain.to_string().hash(hasher),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,22 +102,28 @@ mod tests {
     fn a_token_is_done_once_until_it_is_forgotten() {
         let tokens = Tokens::default();
         let ask = |token: &str, body: &str, answer: &str| tokens.once(token, body, || Ok(answer.to_owned()));
-        assert_eq!(ask("one", "one: a", "first").unwrap(), "first");
-        assert_eq!(ask("one", "one: a", "second").unwrap(), "first");
-        assert_eq!(ask("two", "two: a", "second").unwrap(), "second");
+        let body = r#"{"TransactItems":[{"Put":{"a":1,"b":[2]}}],"ClientRequestToken":"one"}"#;
+        let same = r#"{"ClientRequestToken":"one","TransactItems":[{"Put":{"b":[2],"a":1}}]}"#;
+        let other = r#"{"ClientRequestToken":"one","TransactItems":[{"Put":{"b":[1],"a":2}}]}"#;
+        assert_eq!(ask("one", body, "first").unwrap(), "first");
+        assert_eq!(ask("one", same, "second").unwrap(), "first");
+        assert_eq!(ask("two", same, "second").unwrap(), "second");
         assert!(matches!(
-            ask("one", "one: b", "third"),
+            ask("one", other, "third"),
             Err(DynoxideError::IdempotentParameterMismatchException(_))
         ));
         tokens.0.lock().unwrap().forget_before(Instant::now());
-        assert_eq!(ask("one", "one: b", "third").unwrap(), "third");
+        assert_eq!(ask("one", other, "third").unwrap(), "third");
     }
 
     #[test]
     fn what_is_refused_may_be_asked_for_again() {
         let tokens = Tokens::default();
         let refuse = || Err(DynoxideError::InternalServerError("no".to_owned()));
-        assert!(tokens.once("one", "a", refuse).is_err());
-        assert_eq!(tokens.once("one", "a", || Ok("done".to_owned())).unwrap(), "done");
+        assert!(tokens.once("one", "{}", refuse).is_err());
+        assert_eq!(
+            tokens.once("one", "{}", || Ok("done".to_owned())).unwrap(),
+            "done"
+        );
     }
 }

@@ -92,13 +92,13 @@ async fn look(client: &Client, action: &str) -> Value {
 }
 
 /// Waits until so many are done; answers the action then.
-async fn reached(client: &Client, action: &str, done: usize) -> Value {
+async fn reached(client: &Client, action: &str, done: usize, look_again: Duration) -> Value {
     loop {
         let now = look(client, action).await;
         if now["done"].as_u64().unwrap() >= done as u64 {
             return now;
         }
-        tokio::time::sleep(CLOSELY).await;
+        tokio::time::sleep(look_again).await;
     }
 }
 
@@ -106,7 +106,7 @@ async fn reached(client: &Client, action: &str, done: usize) -> Value {
 async fn stop_early(stack: &Stack, count: usize) -> String {
     let agent = stack.agent();
     let action = local::begin(&agent, "export", json!({ "filter": {} })).await;
-    let before = reached(&agent, &action, count / 100).await;
+    let before = reached(&agent, &action, count / 100, CLOSELY).await;
     let stopping = Instant::now();
     let stop = format!("/v1/data-actions/{action}/stop");
     agent.post(&stop, Value::Null).await.expect(StatusCode::ACCEPTED);
@@ -144,10 +144,10 @@ async fn run(stack: &Stack, kind: &str, count: usize, quiet: &str) {
     let action = agent.post("/v1/data-actions", body).await;
     let action = action.expect(StatusCode::ACCEPTED)["id"].clone();
     let (action, accepted) = (action.as_str().unwrap(), begun.elapsed());
-    reached(&agent, action, 1).await;
+    reached(&agent, action, 1, CLOSELY).await;
     let first = begun.elapsed();
 
-    let before = reached(&agent, action, count / 10).await;
+    let before = reached(&agent, action, count / 10, CLOSELY).await;
     let asked = Instant::now();
     let other = stack.other_agent();
     let single = local::begin(&other, "export", json!({ "contact_ids": [quiet] })).await;
@@ -158,6 +158,14 @@ async fn run(stack: &Stack, kind: &str, count: usize, quiet: &str) {
     );
     let waited = asked.elapsed();
 
+    for tenth in 2..10 {
+        let at = reached(&agent, action, count / 10 * tenth, LOOK_AGAIN).await;
+        println!(
+            "  {kind}: {} after {:.1} s",
+            at["done"],
+            begun.elapsed().as_secs_f64()
+        );
+    }
     let ended = local::ended(&agent, action, LOOK_AGAIN).await;
     // The mail of the many, and that of the one.
     while stack.engines().unwrap().mails().outbox().len() < mails + 2 {

@@ -166,11 +166,9 @@ impl Oubli {
         if found.state == DocumentState::Stored {
             return Ok(found);
         }
-        let uploaded = self
-            .cloud
-            .uploaded_object(&found)
-            .await?
-            .ok_or(Conflict::UploadMissing)?;
+        let Some(uploaded) = self.cloud.uploaded_object(&found).await? else {
+            return self.completed_by_another(&found, Conflict::UploadMissing).await;
+        };
         check_upload(&found, &uploaded)?;
         // A declared hash already says which bytes; without one, others may arrive meanwhile.
         let chosen = found.fields.sha256.is_some()
@@ -179,16 +177,18 @@ impl Oubli {
                 .choose_upload(&found, &uploaded.etag, self.now())
                 .await?;
         if !chosen {
-            return self.completed_by_another(&found).await;
+            return self.completed_by_another(&found, Conflict::UploadChanged).await;
         }
         if self.cloud.store_upload(&found, &uploaded).await? == StoreOutcome::Moved {
             // Other bytes, or none any more: the document may be stored, or gone with its contact.
-            return self.completed_by_another(&found).await;
+            return self.completed_by_another(&found, Conflict::UploadChanged).await;
         }
         let now = self.now();
         match self.cloud.mark_stored(&found, now).await? {
             DocumentOutcome::Done => {}
-            DocumentOutcome::Moved => return self.completed_by_another(&found).await,
+            DocumentOutcome::Moved => {
+                return self.completed_by_another(&found, Conflict::UploadChanged).await;
+            }
             DocumentOutcome::ContactAbsent => {
                 self.purge_now(&Purge::of_document(found.shelf(), document)).await;
                 return Err(WorkflowError::NotFound);
@@ -205,16 +205,23 @@ impl Oubli {
         })
     }
 
-    /// What came of a document that somebody else completed, or deleted, a moment ago.
-    async fn completed_by_another(&self, announced: &Document) -> Result<Document, WorkflowError> {
-        let shelf = announced.shelf();
-        match self.cloud.document(&shelf, &announced.id).await? {
-            Some(document) if document.state == DocumentState::Stored => Ok(document),
-            Some(_) => Err(Conflict::UploadChanged.into()),
-            None => {
-                self.purge_now(&Purge::of_document(shelf, &announced.id)).await;
+    /// What came of a document that somebody else completed, or deleted, a moment ago: by itself or
+    /// with its contact, whose documents may still be going. `otherwise` if nobody did.
+    async fn completed_by_another(
+        &self,
+        announced: &Document,
+        otherwise: Conflict,
+    ) -> Result<Document, WorkflowError> {
+        let (tenant, contact) = (&announced.tenant_id, &announced.contact_id);
+        match self.document(tenant, contact, &announced.id).await {
+            Ok(document) if document.state == DocumentState::Stored => Ok(document),
+            Ok(_) => Err(otherwise.into()),
+            Err(WorkflowError::NotFound) => {
+                let gone = Purge::of_document(announced.shelf(), &announced.id);
+                self.purge_now(&gone).await;
                 Err(WorkflowError::NotFound)
             }
+            Err(error) => Err(error),
         }
     }
 

@@ -115,6 +115,10 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    pub(crate) fn is_restore(&self) -> bool {
+        self.kind() == ActionKind::Restore
+    }
+
     pub(crate) fn kind(&self) -> ActionKind {
         match self {
             Self::Export(_) => ActionKind::Export,

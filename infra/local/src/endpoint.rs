@@ -95,15 +95,16 @@ impl Endpoint {
     }
 
     fn observe(&self, route: &Route, parts: &Parts, payload: &Payload) -> Option<Outcome> {
-        let label = match payload {
+        let (label, writes) = match payload {
             Payload::Whole(body) => labels::of_body(route.service, body),
-            Payload::Stream(_) => labels::of_path(&parts.uri),
+            Payload::Stream(_) => (labels::of_path(&parts.uri), Vec::new()),
         };
         self.faults.observe(
             route.service,
             &route.operation,
             labels::caller(&parts.headers),
             label,
+            writes,
         )
     }
 

@@ -51,6 +51,9 @@ pub struct Call {
     pub caller: Option<String>,
     /// What the call is about, without personal data: the table, `bucket/key`, the queue, the key's id.
     pub label: String,
+    /// Of what a transaction is made: kinds of writes (`Put`, `Update`, `Delete`, `ConditionCheck`), each with
+    /// its table.
+    pub writes: Vec<(String, String)>,
 }
 
 /// What happens to a call that a rule picks.
@@ -296,6 +299,7 @@ impl FaultPlan {
         operation: &str,
         caller: Option<String>,
         label: String,
+        writes: Vec<(String, String)>,
     ) -> Option<Outcome> {
         let mut plan = self.lock();
         plan.seen += 1;
@@ -305,6 +309,7 @@ impl FaultPlan {
             operation: format!("{}.{operation}", service.name()),
             caller,
             label,
+            writes,
         };
         let mut outcome = None;
         for rule in &mut plan.rules {
@@ -379,8 +384,14 @@ mod tests {
     use super::*;
 
     fn observe(plan: &FaultPlan, operation: &str, caller: &str) -> bool {
-        plan.observe(Service::S3, operation, Some(caller.to_owned()), String::new())
-            .is_some()
+        plan.observe(
+            Service::S3,
+            operation,
+            Some(caller.to_owned()),
+            String::new(),
+            Vec::new(),
+        )
+        .is_some()
     }
 
     #[test]

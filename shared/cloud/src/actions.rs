@@ -25,7 +25,7 @@ pub type CreateActionOutcome = CreateOutcome;
 /// A page of a selection, ready to be written as a chunk.
 #[derive(Clone, Debug)]
 pub struct PlannedChunk {
-    /// Its items; may be empty only at the end of a selection.
+    /// Its items; none at the end of a selection, or when a step found nobody in all that it read.
     pub item_ids: Vec<ItemId>,
     /// Where the selection goes on; `None` at its end.
     pub next: Option<String>,

@@ -79,7 +79,8 @@ impl Cloud {
             let reserved = items::with_key(Attributes::new(), &key);
             writes.push(self.contacts.put_write(reserved, Some(Condition::Absent("pk")))?);
         }
-        let outcome = self.requests.transact(writes).await?;
+        let left = archive.expires_at.duration_since(now);
+        let outcome = self.requests.transact_within(writes, left).await?;
         if matches!(outcome, Transacted::Yes) {
             return Ok(AnonymiseOutcome::Done(purge));
         }

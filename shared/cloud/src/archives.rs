@@ -34,7 +34,7 @@ pub enum CompletedExport {
 }
 
 impl Cloud {
-    /// Records, in one transaction, that an export is done: the archive, the item, its count, and
+    /// Records, in one transaction, that an export is done at `now`: the archive, the item, its count, and
     /// what the contact remembers of it. S3 must have the archive before.
     ///
     /// # Errors
@@ -45,6 +45,7 @@ impl Cloud {
         chunk: u32,
         taken: &TakenItem,
         (archive, shelf): (&Archive, &Shelf),
+        now: Timestamp,
     ) -> Result<CompletedExport, CloudError> {
         let tenant = &archive.tenant_id;
         let key = keys::archive(tenant, &archive.id);
@@ -66,7 +67,7 @@ impl Cloud {
             kind: action.kind,
             state: ItemState::Done,
             reason: None,
-            at: archive.created_at,
+            at: now,
             archive_id: Some(archive.id.clone()),
         };
         let past_key = keys::past_action(tenant, &archive.contact_id, &action.id);

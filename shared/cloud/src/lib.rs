@@ -22,6 +22,7 @@ mod mailer;
 mod mails;
 mod objects;
 mod open_work;
+mod pauses;
 mod purges;
 mod queues;
 mod restores;
@@ -47,7 +48,7 @@ pub use objects::{
     ArchiveUpload, ObjectBytes, PartReceipt, RestoredParts, SavedSource, SignedUpload, StoreOutcome,
     UploadedObject,
 };
-pub use open_work::{OpenWork, SHARDS};
+pub use open_work::{Due, OpenWork, SHARDS};
 pub use purges::Purge;
 pub use restores::{ReadyRestore, RestoreOrigin, RestoreOutcome};
 pub use saved_archives::{RestoredFrom, SavedUpload, UPLOAD_RECORD_LIFE};

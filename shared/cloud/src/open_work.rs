@@ -77,6 +77,15 @@ impl OpenWork {
     }
 }
 
+/// What is due in one shard.
+#[derive(Clone, Debug, Default)]
+pub struct Due {
+    /// What must move, oldest first.
+    pub work: Vec<OpenWork>,
+    /// How many entries could not be read; they stay due.
+    pub unread: u64,
+}
+
 /// What an entry of the index leads to.
 enum Entry {
     Open(OpenWork),
@@ -103,12 +112,7 @@ impl Cloud {
     ///
     /// # Errors
     /// [`CloudError`] when DynamoDB fails.
-    pub async fn open_work(
-        &self,
-        shard: u8,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<OpenWork>, CloudError> {
+    pub async fn open_work(&self, shard: u8, now: Timestamp, limit: u32) -> Result<Due, CloudError> {
         let query = Query {
             index: Some("open_work"),
             partition: ("open_work_pk", format!("OPEN#{shard}")),
@@ -119,17 +123,23 @@ impl Cloud {
             ..Query::partition(String::new())
         };
         let (found, _) = self.requests.query_page(query, Some(limit)).await?;
-        let mut work = Vec::with_capacity(found.len());
+        let mut due = Due::default();
         for keys in &found {
             // One that cannot be read must not hide the others.
             match self.work_at(keys).await {
-                Ok(Entry::Open(found)) => work.push(found),
+                Ok(Entry::Open(found)) => due.work.push(found),
                 Ok(Entry::Closed) => {}
-                Ok(Entry::Corrupt) => tracing::error!(shard, "an entry of the open work cannot be read"),
-                Err(error) => tracing::warn!(shard, %error, "an entry of the open work was not read"),
+                Ok(Entry::Corrupt) => {
+                    tracing::error!(shard, "an entry of the open work cannot be read");
+                    due.unread += 1;
+                }
+                Err(error) => {
+                    tracing::warn!(shard, %error, "an entry of the open work was not read");
+                    due.unread += 1;
+                }
             }
         }
-        Ok(work)
+        Ok(due)
     }
 
     async fn work_at(&self, keys: &Attributes) -> Result<Entry, CloudError> {

@@ -204,7 +204,11 @@ impl Cloud {
             let deleted = keys::deleted(tenant, id);
             writes.push(self.contacts.check_write(&deleted, not_deleted_since)?);
         }
-        let outcome = self.contacts.transact(writes).await?;
+        let time = match restore.origin {
+            RestoreOrigin::Archive(archive) => archive.expires_at.duration_since(now),
+            RestoreOrigin::Upload(..) => SignedDuration::MAX,
+        };
+        let outcome = self.contacts.transact_within(writes, time).await?;
         if matches!(outcome, Transacted::Yes) || self.ended_by(action, chunk, taken, ItemState::Done).await? {
             return Ok(RestoreOutcome::Restored(left));
         }

@@ -1,8 +1,6 @@
 //! One DynamoDB table: reads, conditional writes, pages and transactions.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -11,12 +9,14 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put, ReturnValue,
     ReturnValuesOnConditionCheckFailure, Select, TransactWriteItem, Update as UpdateWrite,
 };
+use jiff::SignedDuration;
 use oubli_domain::paging::MAX_EXACT_TOTAL;
 
 use crate::error::{CloudError, code_of, failed};
 use crate::expression::{Attributes, Condition, Placeholders, Update, text};
 use crate::items::{key_of, with_key};
 use crate::keys::Key;
+use crate::pauses::Pauses;
 
 /// A page of what a list query found.
 #[derive(Clone, Debug)]
@@ -101,9 +101,6 @@ impl Query {
     }
 }
 
-/// Ten seconds on average, twenty at most.
-const TRANSACTION_TRIES: u32 = 24;
-
 impl Table {
     pub(crate) fn key_attributes(key: &Key) -> Attributes {
         with_key(HashMap::new(), key)
@@ -129,7 +126,7 @@ impl Table {
         let operation = "BatchGetItem";
         let mut found = HashMap::new();
         let mut wanted: Vec<_> = keys.iter().map(Self::key_attributes).collect();
-        let mut tries = 0;
+        let mut pauses = Pauses::of(operation);
         while !wanted.is_empty() {
             let keys = KeysAndAttributes::builder()
                 .set_keys(Some(wanted))
@@ -146,7 +143,7 @@ impl Table {
             let left = answer.unprocessed_keys.unwrap_or_default().into_values().next();
             wanted = left.map(|left| left.keys).unwrap_or_default();
             if !wanted.is_empty() {
-                pause(&mut tries, operation).await?;
+                pauses.next().await?;
             }
         }
         Ok(found)
@@ -168,7 +165,7 @@ impl Table {
             .set_expression_attribute_values(values)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let mut tries = 0;
+        let mut pauses = Pauses::of("UpdateItem");
         loop {
             let error = match request.clone().send().await {
                 Ok(answer) => return Ok(Written::Yes(answer.attributes.unwrap_or_default())),
@@ -180,7 +177,7 @@ impl Table {
                 }
                 // A transaction has the item at this moment; the SDK does not try again by itself.
                 Some(UpdateItemError::TransactionConflictException(_)) => {
-                    pause(&mut tries, "UpdateItem").await?;
+                    pauses.next().await?;
                 }
                 _ => return Err(failed("UpdateItem")(error)),
             }
@@ -194,12 +191,12 @@ impl Table {
             .delete_item()
             .table_name(&self.name)
             .set_key(Some(Self::key_attributes(key)));
-        let mut tries = 0;
+        let mut pauses = Pauses::of("DeleteItem");
         loop {
             match request.clone().send().await {
                 Ok(_) => return Ok(()),
                 Err(error) if code_of(&error) == Some("TransactionConflictException") => {
-                    pause(&mut tries, "DeleteItem").await?;
+                    pauses.next().await?;
                 }
                 Err(error) => return Err(failed("DeleteItem")(error)),
             }
@@ -388,7 +385,16 @@ impl Table {
     /// Writes all or nothing. Conflicts with other transactions and throttled capacity are tried
     /// again here; a failed condition is an answer.
     pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, CloudError> {
-        let mut tries = 0;
+        self.transact_within(writes, SignedDuration::MAX).await
+    }
+
+    /// The same, when conditions compare an instant: gives up rather than wait for longer than `left`.
+    pub(crate) async fn transact_within(
+        &self,
+        writes: Vec<TransactWriteItem>,
+        left: SignedDuration,
+    ) -> Result<Transacted, CloudError> {
+        let mut pauses = Pauses::within(TRANSACT, left);
         loop {
             let request = self
                 .client
@@ -405,7 +411,7 @@ impl Table {
                     .as_service_error()
                     .is_some_and(|error| error.is_transaction_in_progress_exception())
                 {
-                    pause(&mut tries, TRANSACT).await?;
+                    pauses.next().await?;
                     continue;
                 }
                 return Err(failed(TRANSACT)(error));
@@ -436,29 +442,12 @@ impl Table {
                     code: code.to_owned(),
                 });
             }
-            pause(&mut tries, TRANSACT).await?;
+            pauses.next().await?;
         }
     }
 }
 
 const TRANSACT: &str = "TransactWriteItems";
-
-/// Waits a little longer with each try, and gives up after some. How long is drawn, so that those who met
-/// once do not meet again.
-async fn pause(tries: &mut u32, operation: &'static str) -> Result<(), CloudError> {
-    *tries += 1;
-    if *tries >= TRANSACTION_TRIES {
-        return Err(CloudError::Throttled {
-            operation,
-            code: "too many conflicts".into(),
-        });
-    }
-    let longest = 5_u64.saturating_mul(1 << (*tries).min(8));
-    // The keys of every `RandomState` are others.
-    let milliseconds = RandomState::new().hash_one(*tries) % longest + 1;
-    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-    Ok(())
-}
 
 /// The attribute value of an optional text.
 pub(crate) fn optional_text(value: Option<impl ToString>) -> Option<AttributeValue> {

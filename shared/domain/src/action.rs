@@ -257,9 +257,13 @@ pub enum PlannerStep {
 }
 
 impl Action {
-    /// When a member last decided that this is to be done: at the start, or at the last retry.
+    /// When a member decided, of each contact, that this is to be done: at the start, or at the last retry. A
+    /// restore is decided once: its retry is of all that failed, and must not undo what others decided since.
     pub fn decided_at(&self) -> Timestamp {
-        self.retried_at.unwrap_or(self.created_at)
+        match self.kind {
+            ActionKind::Restore => self.created_at,
+            ActionKind::Export | ActionKind::Anonymise => self.retried_at.unwrap_or(self.created_at),
+        }
     }
 
     /// What the planner does next. Every step is written down before the one after it, so a step
@@ -411,6 +415,22 @@ mod tests {
         let mut filter = action();
         filter.phase = Phase::Stopping;
         assert_eq!(filter.next_step(), PlannerStep::Settle);
+    }
+
+    #[test]
+    fn a_retry_decides_anew_except_of_a_restore() {
+        let mut action = action();
+        let retried = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
+        assert_eq!(action.decided_at(), action.created_at);
+        action.retried_at = Some(retried);
+        for (kind, decided) in [
+            (ActionKind::Export, retried),
+            (ActionKind::Anonymise, retried),
+            (ActionKind::Restore, action.created_at),
+        ] {
+            action.kind = kind;
+            assert_eq!(action.decided_at(), decided, "{kind:?}");
+        }
     }
 
     proptest! {

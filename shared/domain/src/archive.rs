@@ -75,7 +75,7 @@ pub struct Archive {
     pub size_bytes: u64,
     /// SHA-256 of the whole file.
     pub sha256: Sha256,
-    /// When it was completed.
+    /// When its building began.
     pub created_at: Timestamp,
     /// When it ends: `created_at` and ten days.
     pub expires_at: Timestamp,
@@ -106,7 +106,7 @@ impl Archive {
     }
 }
 
-/// When an archive completed at `created_at` ends.
+/// When an archive ends whose building began at `created_at`.
 pub fn archive_expiry(created_at: Timestamp) -> Timestamp {
     created_at.saturating_add(ARCHIVE_LIFE).unwrap_or(Timestamp::MAX)
 }

@@ -62,6 +62,8 @@ impl Oubli {
         if let Some(earlier) = self.earlier(tenant, claim.as_ref()).await? {
             return self.action_by_text(tenant, &earlier).await;
         }
+        // Before the contacts are looked at: what happens to them from here on was not in view.
+        let decided_at = self.now();
         let total = self.selected(tenant, &selection).await?;
         if let Some(plan_hash) = plan_hash {
             let preview = self.preview(tenant, kind, &selection, overwrite).await?;
@@ -77,7 +79,7 @@ impl Oubli {
             overwrite,
             state: ActionState::Queued,
             requested_by: caller.member_id.clone(),
-            created_at: self.now(),
+            created_at: decided_at,
             completed_at: None,
             run: 1,
             retried_at: None,

@@ -19,8 +19,9 @@ use crate::paging::{PageRequest, page};
 /// How long a client has to begin its upload.
 const UPLOAD_LIFE: SignedDuration = SignedDuration::from_hours(1);
 
-/// How long an answer waits for objects to be deleted.
-const PURGE_TIME: Duration = Duration::from_secs(10);
+/// How long an answer waits for objects to be deleted: with the longest wait for a transaction before it, less
+/// than the function's time.
+const PURGE_TIME: Duration = Duration::from_secs(5);
 
 /// A request by which the client sends the bytes straight to S3.
 #[derive(Clone, Debug, PartialEq, Eq)]

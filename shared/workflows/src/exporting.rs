@@ -220,7 +220,13 @@ impl Oubli {
         self.keep_hashes(&shelf, learned).await;
         let completed = self
             .cloud
-            .complete_export(&task.action, task.chunk, &task.taken, (&archive, &shelf))
+            .complete_export(
+                &task.action,
+                task.chunk,
+                &task.taken,
+                (&archive, &shelf),
+                self.now(),
+            )
             .await?;
         match completed {
             CompletedExport::Recorded => Ok(completed),

@@ -60,7 +60,8 @@ impl Oubli {
         let mut swept = Swept::default();
         for shard in 0..SHARDS {
             let due = self.cloud.open_work(shard, self.now(), LIMIT).await?;
-            let driven = due.into_iter().map(|work| self.driven(work));
+            swept.failures += due.unread;
+            let driven = due.work.into_iter().map(|work| self.driven(work));
             let driven: Vec<Swept> = stream::iter(driven).buffer_unordered(AT_ONCE).collect().await;
             swept = driven.into_iter().fold(swept, Swept::plus);
         }

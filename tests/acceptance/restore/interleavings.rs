@@ -107,6 +107,18 @@ async fn what_a_member_did_after_asking_stands() {
         assert_ended(&item.unwrap(), "failed", "contact_absent");
         let absent = stack.agent().get(&path).await;
         assert_eq!(absent.problem(StatusCode::NOT_FOUND), "not_found");
+        // To do again what failed is not to decide it again.
+        let actions = stack.agent().get("/v1/data-actions?limit=2").await;
+        for action in actions.expect(StatusCode::OK)["items"].as_array().unwrap() {
+            let action = action["id"].as_str().unwrap();
+            stack.advance(SignedDuration::from_secs(1));
+            let retry = format!("/v1/data-actions/{action}/retry");
+            let retried = stack.agent().post(&retry, Value::Null).await;
+            retried.expect(StatusCode::ACCEPTED);
+            stack.drain().await;
+            assert_ended(&stack.items(action).await[0], "failed", "contact_absent");
+        }
+        assert_eq!(stack.agent().get(&path).await.status, StatusCode::NOT_FOUND);
         // Asked for once more, both are given up.
         stack.advance(SignedDuration::from_secs(1));
         assert_done(&restore(&stack, from_archive(&archive)).await);

@@ -145,11 +145,7 @@ impl Plain {
 
     /// Whether a restore may end so because somebody did something to its contact meanwhile.
     pub(crate) fn may_give_way(work: &Work, verdict: Verdict) -> bool {
-        let is_restore = matches!(
-            work,
-            Work::Restore(_) | Work::RestoreArchive { .. } | Work::RestoreUpload { .. }
-        );
         let gives_way = [Reason::ContactChanged, Reason::ContactAbsent].map(failed);
-        is_restore && gives_way.contains(&verdict)
+        work.is_restore() && gives_way.contains(&verdict)
     }
 }

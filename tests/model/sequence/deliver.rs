@@ -333,7 +333,10 @@ impl Run<'_> {
         *self.actions.get_mut(id).unwrap() += 1;
         self.past.push((self.world.now(), self.plain.clone()));
         open.since = self.past.len() - 1;
-        open.facts.decided_at = self.world.now();
+        // A restore is decided once.
+        if !open.work.is_restore() {
+            open.facts.decided_at = self.world.now();
+        }
         self.count("retry", open.work.name());
         self.deliver(open, delivery).await
     }

@@ -1,5 +1,7 @@
 //! What a call is about, in a word without personal data, for the fault plan's record and filters.
 
+use std::collections::BTreeSet;
+
 use http::{HeaderMap, Uri, header};
 use serde_json::Value;
 
@@ -19,43 +21,40 @@ pub(super) fn of_path(uri: &Uri) -> String {
     uri.path().trim_start_matches('/').to_owned()
 }
 
-/// The tables, the queue, or the key, of a JSON request. Mails have no label: all they name is a person.
-pub(super) fn of_body(service: Service, body: &[u8]) -> String {
+/// The tables, the queue, or the key, of a JSON request, and of what writes a transaction is made. Mails have
+/// no label: all they name is a person.
+pub(super) fn of_body(service: Service, body: &[u8]) -> (String, Vec<(String, String)>) {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    match service {
+    let label = match service {
         Service::Sqs => {
             let url = text(request.get("QueueUrl")).or_else(|| text(request.get("QueueName")));
             url.and_then(|url| url.rsplit('/').next().map(str::to_owned))
-                .unwrap_or_default()
         }
-        Service::DynamoDb => text(request.get("TableName")).unwrap_or_else(|| tables(&request).join(",")),
+        Service::DynamoDb => return tables(&request),
         // Never what is signed.
-        Service::Kms => text(request.get("KeyId"))
-            .or_else(|| text(request.get("AliasName")))
-            .unwrap_or_default(),
-        Service::S3 | Service::Ses => String::new(),
-    }
+        Service::Kms => text(request.get("KeyId")).or_else(|| text(request.get("AliasName"))),
+        Service::S3 | Service::Ses => None,
+    };
+    (label.unwrap_or_default(), Vec::new())
 }
 
-fn tables(request: &Value) -> Vec<String> {
+fn tables(request: &Value) -> (String, Vec<(String, String)>) {
+    if let Some(table) = request.get("TableName").and_then(Value::as_str) {
+        return (table.to_owned(), Vec::new());
+    }
     let of_batch = request
         .get("RequestItems")
         .and_then(Value::as_object)
         .into_iter()
         .flat_map(|items| items.keys());
-    let of_transaction = request
-        .get("TransactItems")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|item| item.as_object()?.values().next()?.get("TableName")?.as_str());
-    let mut tables: Vec<String> = of_batch
-        .map(String::as_str)
-        .chain(of_transaction)
-        .map(str::to_owned)
-        .collect();
-    tables.sort();
-    tables.dedup();
-    tables
+    let items = request.get("TransactItems").and_then(Value::as_array);
+    let writes = items.into_iter().flatten().filter_map(|item| {
+        let (kind, write) = item.as_object()?.iter().next()?;
+        Some((kind.clone(), write.get("TableName")?.as_str()?.to_owned()))
+    });
+    let writes: Vec<_> = writes.collect();
+    let of_transaction = writes.iter().map(|(_, table)| table);
+    let tables: BTreeSet<_> = of_batch.chain(of_transaction).cloned().collect();
+    (Vec::from_iter(tables).join(","), writes)
 }

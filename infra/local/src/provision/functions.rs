@@ -31,6 +31,9 @@ struct FunctionProperties {
     /// A local run may be slow, or stopped in a debugger.
     #[serde(rename = "Timeout")]
     _timeout: IgnoredAny,
+    /// No chain of messages is cut here.
+    #[serde(default, rename = "RecursiveLoop")]
+    _recursive_loop: Option<IgnoredAny>,
     /// Local endpoints ask for no rights.
     #[serde(rename = "Role")]
     _role: IgnoredAny,

@@ -250,7 +250,7 @@ async fn run(deed: Deed, caller: &str, documents: Vec<Vec<u8>>, is_wanted: fn(&C
         assert_eq!(world.aliases().await, before + anonymised);
     };
     let mut cells = matrix::cells(&later, &Kind::ALL);
-    cells.retain(is_wanted);
+    matrix::thin(&mut cells, is_wanted);
     matrix::run(
         cells,
         3,
@@ -264,7 +264,8 @@ async fn run(deed: Deed, caller: &str, documents: Vec<Vec<u8>>, is_wanted: fn(&C
     // What only the first asks for, such as the key that verifies.
     let is_later = |cell: &Cell| later.iter().any(|call| call.operation == cell.operation);
     let mut cells = matrix::cells(&first, &Kind::ALL);
-    cells.retain(|cell| is_wanted(cell) && !is_later(cell));
+    cells.retain(|cell| !is_later(cell));
+    matrix::thin(&mut cells, is_wanted);
     for cell in cells {
         matrix::run(vec![cell], 1, async |_| (), test, async |_, ()| ()).await;
     }

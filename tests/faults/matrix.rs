@@ -81,8 +81,20 @@ pub(crate) fn calls_of(world: &World, caller: &str) -> Vec<Call> {
     calls.into_iter().filter(own).collect()
 }
 
-/// The cells of these calls and kinds. Of many equal calls in a row the first and the last stand for
-/// all.
+/// Whether cells that are as good as others are tried as well: `OUBLI_FAULTS_WHOLE=1`.
+fn is_whole() -> bool {
+    std::env::var_os("OUBLI_FAULTS_WHOLE").is_some()
+}
+
+/// Leaves out cells for which others stand, unless all are asked for.
+pub(crate) fn thin(cells: &mut Vec<Cell>, is_wanted: impl Fn(&Cell) -> bool) {
+    if !is_whole() {
+        cells.retain(is_wanted);
+    }
+}
+
+/// The cells of these calls and kinds. Of many equal calls in a row the first and the last stand for all,
+/// unless all are asked for.
 pub(crate) fn cells(calls: &[Call], kinds: &[Kind]) -> Vec<Cell> {
     let same = |index: Option<usize>, call: &Call| {
         let other = index.and_then(|index| calls.get(index));
@@ -90,7 +102,9 @@ pub(crate) fn cells(calls: &[Call], kinds: &[Kind]) -> Vec<Cell> {
     };
     let numbered = (1..).zip(calls.iter().enumerate());
     numbered
-        .filter(|(_, (index, call))| !(same(index.checked_sub(1), call) && same(Some(index + 1), call)))
+        .filter(|(_, (index, call))| {
+            is_whole() || !(same(index.checked_sub(1), call) && same(Some(index + 1), call))
+        })
         .flat_map(|(nth, (_, call))| {
             kinds.iter().map(move |kind| Cell {
                 nth,

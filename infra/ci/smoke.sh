@@ -65,8 +65,9 @@ json() {
 }
 
 cargo build --quiet --locked
-# The tests have built it. Alone its libraries have fewer features, and minutes go by until they are built anew.
-[ -x target/debug/oubli-verify ] || cargo build --quiet --locked -p oubli-archive --bin oubli-verify
+# With the features that the whole workspace asks for: the tests have built it so, and built by itself its
+# libraries would be built anew, for minutes.
+cargo test --quiet --locked --workspace --test oubli_verify --no-run
 
 # Help.
 cargo run --quiet --locked -- --help >"$work/help.out" || fail "--help ended with $?"

@@ -310,11 +310,10 @@ async fn the_planner_of_several_chunks_dies_at_each_call() {
     }
 }
 
-/// Every call whose number is a square gets a fault, of one kind after another; what is throttled the SDK tries
-/// again as it does what is refused.
+/// Every call whose number is a square gets a fault, of one kind after another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_planner_of_several_chunks_is_refused_now_and_then() {
-    for kind in [Kind::Error, Kind::ReplyLost] {
+    for kind in [Kind::Error, Kind::Throttled, Kind::ReplyLost] {
         let Some(world) = World::start().await else { return };
         let action = world.start_export(&absent(510)).await;
         let armed: Vec<_> = (1..=4)

@@ -1,6 +1,7 @@
 //! The life of a data action: shown, stopped, retried, its mail sent again.
 
 use jiff::SignedDuration;
+use oubli_local::faults::{Fault, Gate, Outcome};
 use oubli_tests::Stack;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -82,6 +83,32 @@ async fn an_action_is_shown_from_its_start_to_its_end() {
     assert_eq!(card["last_archive"]["id"], archive["id"]);
     assert_eq!(card["last_archive"]["contact_version"], 1);
     assert_eq!(card["version"], 1, "an export changes nothing about the contact");
+}
+
+#[tokio::test]
+async fn a_card_tells_when_an_export_ended() {
+    let stack = Stack::start().await;
+    let Some(engines) = stack.engines() else { return };
+    let ids = contacts(&stack, 1).await;
+    let action = export(&stack, &ids).await;
+    let gate = Gate::default();
+    let hold = Fault::on("S3.PutObject", Outcome::HoldBefore(gate.clone()));
+    engines
+        .faults()
+        .inject(hold.from_caller("oubli-archive-builder").nth(1));
+    let begun = stack.now();
+    let go_on = async {
+        gate.reached().await;
+        stack.advance(SignedDuration::from_mins(3));
+        gate.open();
+    };
+    tokio::join!(stack.drain(), go_on);
+    let card = stack.agent().get(&format!("/v1/contacts/{}", ids[0])).await;
+    let past = card.expect(StatusCode::OK)["data_actions"][0].clone();
+    assert_eq!(past["at"], stack.now().to_string());
+    // Its ten days count from the beginning.
+    let archive = stack.items(&action).await[0]["archive"].clone();
+    assert_eq!(archive["created_at"], begun.to_string());
 }
 
 #[tokio::test]

@@ -36,10 +36,13 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use lambda_simulator::process::{ProcessConfig, ProcessRole};
 use lambda_simulator::{InvocationStatus, Simulator};
+use oubli_domain::message::{ItemMessage, PlanMessage};
+use oubli_domain::{ActionId, ItemId, TenantId};
 use oubli_local::clock::EngineClock;
 use oubli_local::runner::RunnerOptions;
 use oubli_tests::Stack;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use content::Kind;
 use measure::{Spent, Stopwatch, scale, scaled};
@@ -138,10 +141,9 @@ async fn run(scenario: &str, program: &Path) -> f64 {
     let copied = bare_copy::measured(&stack, &contact, bytes).await;
     for (name, run) in [("first", &first), ("again", &again)] {
         println!(
-            "{:26}wall {:.2}, CPU {:.2}",
+            "{:26}{}",
             format!("{name} / bare copy"),
-            run.spent.wall.as_secs_f64() / copied.spent.wall.as_secs_f64(),
-            run.spent.cpu_seconds / copied.spent.cpu_seconds,
+            run.spent.beside(copied.spent)
         );
     }
     println!();
@@ -172,7 +174,14 @@ impl Measured {
 async fn export(stack: &Stack, contact: &str, program: &Path, name: &str, bytes: u64) -> Measured {
     let action = stack.export(&[contact]).await;
     let functions = stack.runner.functions();
-    let plan = json!({ "tenant_id": "demo", "action_id": action });
+    let (tenant_id, action_id) = (
+        TenantId::parse("demo").unwrap(),
+        ActionId::parse(&action).unwrap(),
+    );
+    let plan = PlanMessage {
+        tenant_id: tenant_id.clone(),
+        action_id: action_id.clone(),
+    };
     let planned = functions.handle("bulk-planner", event(&plan)).await;
     assert!(planned.batch_item_failures.is_empty(), "the plan failed");
 
@@ -192,7 +201,12 @@ async fn export(stack: &Stack, contact: &str, program: &Path, name: &str, bytes:
     }
     let process = simulator.spawn_process_with_config(config).unwrap();
     let stopwatch = Stopwatch::start(process.pid());
-    let build = json!({ "tenant_id": "demo", "action_id": action, "chunk": 0, "contact_id": contact });
+    let build = ItemMessage {
+        tenant_id,
+        action_id,
+        chunk: 0,
+        item_id: ItemId::parse(contact).unwrap(),
+    };
     let payload = serde_json::to_value(event(&build)).unwrap();
     let request = simulator.enqueue_payload(payload).await;
     let ended = simulator
@@ -212,10 +226,10 @@ async fn export(stack: &Stack, contact: &str, program: &Path, name: &str, bytes:
 }
 
 /// A batch of one message, as the event source delivers it.
-fn event(message: &Value) -> SqsEvent {
+fn event(message: &impl Serialize) -> SqsEvent {
     let mut record = SqsMessage::default();
     record.message_id = Some("c5ee7015-1270-5c14-8ade-d14f53d00674".to_owned());
-    record.body = Some(message.to_string());
+    record.body = Some(serde_json::to_string(message).unwrap());
     let mut event = SqsEvent::default();
     event.records = vec![record];
     event

@@ -23,17 +23,24 @@ use std::time::Instant;
 use oubli_local::clock::EngineClock;
 use oubli_local::runner::RunnerOptions;
 use oubli_tests::Stack;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-const FUNCTIONS: [&str; 6] = [
+const FUNCTIONS: [&str; 8] = [
     "api",
     "bulk-planner",
     "archive-builder",
+    "anonymiser",
+    "restorer",
     "notifier",
     "janitor",
     "tenant-provisioner",
 ];
+
+/// How the first request of a runtime begins
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
+const NEXT: &[u8; 44] = b"GET /2018-06-01/runtime/invocation/next HTTP";
 
 #[tokio::main]
 async fn main() {
@@ -68,10 +75,12 @@ async fn main() {
                 .kill_on_drop(true);
             let started = Instant::now();
             let mut process = command.spawn().unwrap();
-            // Its first request is `/next`; the connection is enough to know that it comes.
-            let (connection, _) = listener.accept().await.unwrap();
+            let (mut connection, _) = listener.accept().await.unwrap();
             connection.readable().await.unwrap();
             times.push(started.elapsed().as_secs_f64() * 1_000.0);
+            let mut first = [0; NEXT.len()];
+            connection.read_exact(&mut first).await.unwrap();
+            assert_eq!(first, *NEXT, "`{function}` asks for something else first");
             resident = measure::peak_memory_bytes(process.id().unwrap());
             process.kill().await.unwrap();
         }

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use oubli_tests::Client;
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use measure::scaled;
 
@@ -105,18 +105,12 @@ async fn first_contact(client: &Client) -> String {
 async fn under_way(client: &Client, kind: &str, count: usize) -> (String, Instant) {
     let begun = Instant::now();
     let action = local::begin(client, kind, json!({ "filter": {} })).await;
-    while done(client, &action).await < (count / 50).max(1) as u64 {
-        tokio::time::sleep(CLOSELY).await;
-    }
+    local::reached(client, &action, (count / 50).max(1), CLOSELY).await;
     (action, begun)
 }
 
 async fn done(client: &Client, action: &str) -> u64 {
-    let action: Value = client
-        .get(&format!("/v1/data-actions/{action}"))
-        .await
-        .expect(StatusCode::OK);
-    action["done"].as_u64().unwrap()
+    local::look(client, action).await["done"].as_u64().unwrap()
 }
 
 /// How long one contact's export takes, from the request to the end of the action.

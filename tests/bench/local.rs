@@ -51,16 +51,32 @@ pub(crate) async fn begin(client: &Client, kind: &str, selection: Value) -> Stri
     action.as_str().unwrap().to_owned()
 }
 
-/// Waits for the end of an action; answers how it ended.
-pub(crate) async fn ended(client: &Client, action: &str, look_again: Duration) -> Value {
+/// An action, as its member sees it.
+pub(crate) async fn look(client: &Client, action: &str) -> Value {
+    let action = client.get(&format!("/v1/data-actions/{action}")).await;
+    action.expect(StatusCode::OK)
+}
+
+/// Looks at an action again and again, as front ends do, which nothing tells of its progress.
+async fn until(client: &Client, action: &str, look_again: Duration, is_so: impl Fn(&Value) -> bool) -> Value {
     loop {
-        let now = client.get(&format!("/v1/data-actions/{action}")).await;
-        let now = now.expect(StatusCode::OK);
-        if now["completed_at"].is_string() {
+        let now = look(client, action).await;
+        if is_so(&now) {
             return now;
         }
         tokio::time::sleep(look_again).await;
     }
+}
+
+/// Waits for the end of an action; answers how it ended.
+pub(crate) async fn ended(client: &Client, action: &str, look_again: Duration) -> Value {
+    until(client, action, look_again, |now| now["completed_at"].is_string()).await
+}
+
+/// Waits until so many are done; answers the action then.
+pub(crate) async fn reached(client: &Client, action: &str, done: usize, look_again: Duration) -> Value {
+    let is_so = |now: &Value| now["done"].as_u64().unwrap() >= done as u64;
+    until(client, action, look_again, is_so).await
 }
 
 /// Does this to every contact of tenant `demo`, and waits until the mail is sent.
@@ -71,9 +87,7 @@ pub(crate) async fn run(stack: &Stack, kind: &str, count: usize, name: &str) -> 
     let agent = stack.agent();
     let action = begin(&agent, kind, json!({ "filter": {} })).await;
     let ended = ended(&agent, &action, LOOK_AGAIN).await;
-    while engines.mails().outbox().len() == mails {
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    engines.mails().delivered(mails + 1).await;
     let spent = stopwatch.stop();
     assert_eq!(ended["state"], "completed", "{ended}");
     assert_eq!(
@@ -97,11 +111,7 @@ pub(crate) fn print_rate(name: &str, count: usize, spent: Spent) {
 
 /// How often the work took what the bare transactions took.
 pub(crate) fn print_ratio(name: &str, work: Spent, bare: Spent) {
-    println!(
-        "{name:24}time {:.1}, CPU {:.1}",
-        work.wall.as_secs_f64() / bare.wall.as_secs_f64(),
-        work.cpu_seconds / bare.cpu_seconds,
-    );
+    println!("{name:24}{}", work.beside(bare));
 }
 
 /// The tables, without the code of Oubli before them.

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use futures::stream::{self, StreamExt as _};
 use oubli_domain::TenantId;
 use oubli_domain::contact::ContactDraft;
-use oubli_tests::{Client, Stack};
+use oubli_tests::Stack;
 use oubli_workflows::Idempotency;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ const ENTERED_AT_ONCE: usize = 16;
 
 #[tokio::main]
 async fn main() {
-    let count = scaled(100_000, 1_000);
+    let count = scaled(100_000, 100);
     let stack = local::start().await;
     let entering = Instant::now();
     enter(&stack, "demo", count).await;
@@ -86,35 +86,17 @@ async fn enter(stack: &Stack, tenant: &str, count: usize) -> Vec<String> {
     entering.buffer_unordered(ENTERED_AT_ONCE).collect().await
 }
 
-async fn look(client: &Client, action: &str) -> Value {
-    let action = client.get(&format!("/v1/data-actions/{action}")).await;
-    action.expect(StatusCode::OK)
-}
-
-/// Waits until so many are done; answers the action then.
-async fn reached(client: &Client, action: &str, done: usize, look_again: Duration) -> Value {
-    loop {
-        let now = look(client, action).await;
-        if now["done"].as_u64().unwrap() >= done as u64 {
-            return now;
-        }
-        tokio::time::sleep(look_again).await;
-    }
-}
-
 /// Stops an export when a hundredth is done; tells how many more were done, and when it had ended.
 async fn stop_early(stack: &Stack, count: usize) -> String {
     let agent = stack.agent();
     let action = local::begin(&agent, "export", json!({ "filter": {} })).await;
-    let before = reached(&agent, &action, count / 100, CLOSELY).await;
+    let before = local::reached(&agent, &action, count / 100, CLOSELY).await;
     let stopping = Instant::now();
     let stop = format!("/v1/data-actions/{action}/stop");
     agent.post(&stop, Value::Null).await.expect(StatusCode::ACCEPTED);
     let ended = local::ended(&agent, &action, CLOSELY).await;
     assert_eq!(ended["state"], "stopped", "{ended}");
-    while stack.engines().unwrap().mails().outbox().is_empty() {
-        tokio::time::sleep(CLOSELY).await;
-    }
+    stack.engines().unwrap().mails().delivered(1).await;
     let more = ended["done"].as_u64().unwrap() - before["done"].as_u64().unwrap();
     format!(
         "{} were done, {more} more after it was asked to stop, ended after {:.2} s",
@@ -144,10 +126,10 @@ async fn run(stack: &Stack, kind: &str, count: usize, quiet: &str) {
     let action = agent.post("/v1/data-actions", body).await;
     let action = action.expect(StatusCode::ACCEPTED)["id"].clone();
     let (action, accepted) = (action.as_str().unwrap(), begun.elapsed());
-    reached(&agent, action, 1, CLOSELY).await;
+    local::reached(&agent, action, 1, CLOSELY).await;
     let first = begun.elapsed();
 
-    let before = reached(&agent, action, count / 10, CLOSELY).await;
+    let before = local::reached(&agent, action, count / 10, CLOSELY).await;
     let asked = Instant::now();
     let other = stack.other_agent();
     let single = local::begin(&other, "export", json!({ "contact_ids": [quiet] })).await;
@@ -159,7 +141,7 @@ async fn run(stack: &Stack, kind: &str, count: usize, quiet: &str) {
     let waited = asked.elapsed();
 
     for tenth in 2..10 {
-        let at = reached(&agent, action, count / 10 * tenth, LOOK_AGAIN).await;
+        let at = local::reached(&agent, action, count / 10 * tenth, LOOK_AGAIN).await;
         println!(
             "  {kind}: {} after {:.1} s",
             at["done"],
@@ -168,9 +150,7 @@ async fn run(stack: &Stack, kind: &str, count: usize, quiet: &str) {
     }
     let ended = local::ended(&agent, action, LOOK_AGAIN).await;
     // The mail of the many, and that of the one.
-    while stack.engines().unwrap().mails().outbox().len() < mails + 2 {
-        tokio::time::sleep(CLOSELY).await;
-    }
+    stack.engines().unwrap().mails().delivered(mails + 2).await;
     let spent = stopwatch.stop();
     let counts = ["total", "done", "failed", "skipped"].map(|name| ended[name].as_u64().unwrap());
     assert_eq!(counts, [count as u64, count as u64, 0, 0], "{ended}");

@@ -55,6 +55,22 @@ pub(crate) struct Spent {
     pub(crate) cpu_seconds: f64,
 }
 
+/// Less processor time than this is mostly the rounding of [`TICKS_PER_SECOND`].
+const LEAST_CPU_SECONDS: f64 = 0.1;
+
+impl Spent {
+    /// How many times the wall time and the processor time of another this took, as text; `-` for the
+    /// latter where it is too little to be counted.
+    #[allow(dead_code, reason = "not every benchmark compares")]
+    pub(crate) fn beside(self, other: Self) -> String {
+        let wall = self.wall.as_secs_f64() / other.wall.as_secs_f64();
+        if other.cpu_seconds < LEAST_CPU_SECONDS {
+            return format!("time {wall:.2}, CPU -");
+        }
+        format!("time {wall:.2}, CPU {:.2}", self.cpu_seconds / other.cpu_seconds)
+    }
+}
+
 /// Processor seconds of a process so far, its own and the system's on its behalf (proc(5)).
 fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();

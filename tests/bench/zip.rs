@@ -20,13 +20,14 @@ mod content;
 mod measure;
 
 use std::hint::black_box;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 
 use jiff::Timestamp;
 use oubli_archive::zip64::{ArchiveWriter, DEFAULT_PART_BYTES, DosTime, EntryPlan, TRIAL_BYTES};
 use oubli_domain::Sha256;
-use zip::CompressionMethod;
+use rustix::time::{ClockId, clock_gettime};
 use zip::write::{SimpleFileOptions, ZipWriter};
+use zip::{CompressionMethod, ZipArchive};
 
 use content::{Content, Kind};
 
@@ -49,13 +50,20 @@ fn main() {
             let mut best = f64::INFINITY;
             let mut size = 0;
             for _ in 0..ROUNDS {
-                let before = cpu_nanoseconds();
+                let before = cpu_seconds();
                 size = write(black_box(&contents));
-                best = best.min((cpu_nanoseconds() - before) as f64);
+                best = best.min(cpu_seconds() - before);
             }
-            (bytes as f64 * 1e3 / best, size as f64 / bytes as f64)
+            let rate = bytes as f64 / 1e6 / best;
+            assert!(rate.is_finite() && size > 0, "{rate} MB per second, {size} bytes");
+            (rate, size as f64 / bytes as f64)
         };
-        let (ours, size) = rate(&oubli);
+        check(&contents);
+        let (ours, size) = rate(&|contents| {
+            let mut size = 0;
+            oubli(contents, &mut |part| size += black_box(part).len() as u64);
+            size
+        });
         let (stored, _) = rate(&|contents| crates(contents, CompressionMethod::Stored, false));
         let (hashed, _) = rate(&|contents| crates(contents, CompressionMethod::Stored, true));
         let (deflated, _) = rate(&|contents| crates(contents, CompressionMethod::Deflated, false));
@@ -69,18 +77,33 @@ fn main() {
     }
 }
 
-/// Processor nanoseconds of this thread, the only one at work (the first field of `schedstat`).
-fn cpu_nanoseconds() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    text.split(' ').next().unwrap().parse().unwrap()
+/// Processor seconds of this thread, the only one at work: `CLOCK_THREAD_CPUTIME_ID`, which counts
+/// nanoseconds (clock_gettime(2)).
+fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-fn oubli(contents: &[Vec<u8>]) -> u64 {
+/// Reads the archive of the writer with the crate: what was measured is an archive of these contents.
+fn check(contents: &[Vec<u8>]) {
+    let mut archive = Vec::new();
+    oubli(contents, &mut |part| archive.extend_from_slice(part));
+    let mut archive = ZipArchive::new(io::Cursor::new(archive)).unwrap();
+    assert_eq!(archive.len(), contents.len());
+    for (index, content) in contents.iter().enumerate() {
+        let mut entry = archive.by_index(index).unwrap();
+        let mut read = Vec::with_capacity(content.len());
+        entry.read_to_end(&mut read).unwrap();
+        assert!(read == *content, "entry {index} is not what was written");
+    }
+}
+
+/// Writes an archive of these contents, and gives its parts to `take`.
+fn oubli(contents: &[Vec<u8>], take: &mut dyn FnMut(&[u8])) {
     let mut writer = ArchiveWriter::new(DEFAULT_PART_BYTES);
-    let mut size = 0;
     let mut take = |writer: &mut ArchiveWriter| {
         while let Some(part) = writer.take_part().unwrap() {
-            size += black_box(part).len() as u64;
+            take(&part);
         }
     };
     for (index, content) in contents.iter().enumerate() {
@@ -100,7 +123,6 @@ fn oubli(contents: &[Vec<u8>]) -> u64 {
     }
     writer.finish().unwrap();
     take(&mut writer);
-    size
 }
 
 fn crates(contents: &[Vec<u8>], method: CompressionMethod, hashed: bool) -> u64 {

@@ -1,6 +1,8 @@
 //! Messages that are none.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
+use oubli_cloud::SHARDS;
 use serde_json::json;
 
 use crate::world::{Feed, Want, World};
@@ -80,4 +82,33 @@ async fn messages_about_what_is_not_there_are_done_with() {
     world.settle(&mut Feed::plain(), &[&action]).await;
     world.expect(&action, &Want::completed(1)).await;
     world.expect_no_orphans(&[&action]).await;
+}
+
+/// Entries of the open work that lead nowhere: they are told of, and keep nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_is_counted_and_its_neighbours_go_on() {
+    let Some(world) = World::start().await else { return };
+    let contact = world.contact_with("Voisin", &[b"bytes"]).await;
+    world.start_export(std::slice::from_ref(&contact)).await;
+    world.stack.advance(SignedDuration::from_mins(3));
+    let table = &world.stack.runner.provisioned().environment["api"]["OUBLI_REQUESTS_TABLE"];
+    let tables = aws_sdk_dynamodb::Client::new(&world.stack.aws().await);
+    for shard in 0..SHARDS {
+        let mut put = tables.put_item().table_name(table);
+        for (name, value) in [
+            ("pk", format!("NOBODY#{shard}")),
+            ("sk", "NOTHING".to_owned()),
+            ("open_work_pk", format!("OPEN#{shard}")),
+            ("open_work_sk", "0".to_owned()),
+        ] {
+            put = put.item(name, AttributeValue::S(value));
+        }
+        put.send().await.unwrap();
+    }
+    let swept = world.stack.runner.oubli().sweep().await.unwrap();
+    assert_eq!(
+        (swept.failures, swept.actions),
+        (u64::from(SHARDS), 1),
+        "{swept:?}"
+    );
 }

@@ -148,8 +148,9 @@ impl World {
     /// Receives all that is visible in all queues.
     pub(crate) async fn visible(&self) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
+        let queues = self.engines().queues();
         for source in &self.stack.runner.provisioned().queues {
-            loop {
+            while !queues.is_empty(&source.queue_url) {
                 let received = self
                     .sqs
                     .receive_message()

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use oubli_archive::saved;
@@ -74,6 +75,7 @@ impl World {
             let options = ConnectOptions {
                 endpoint_url: Some(stack.runner.aws_url().to_owned()),
                 caller: Some(caller),
+                first_backoff: Some(Duration::from_millis(20)),
             };
             let cloud = Cloud::connect(&read, &options).await;
             let oubli = Oubli::new(cloud.clone()).with_clock(clock.clone());

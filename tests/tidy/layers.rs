@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use serde_json::Value;
 
 use crate::files::files;
 use crate::root;
@@ -62,34 +63,47 @@ fn layers() -> BTreeMap<&'static str, Vec<&'static str>> {
     layers
 }
 
-fn metadata() -> Metadata {
-    let mut command = MetadataCommand::new();
-    command
-        .manifest_path(root().join("Cargo.toml"))
-        .no_deps()
-        .exec()
-        .unwrap()
+/// Our packages, as `cargo metadata` describes them
+/// (<https://doc.rust-lang.org/cargo/commands/cargo-metadata.html>).
+fn packages() -> Vec<Value> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args([
+        "metadata",
+        "--format-version",
+        "1",
+        "--no-deps",
+        "--locked",
+        "--offline",
+    ]);
+    let output = command.current_dir(root()).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
 }
 
-/// What a crate is built from; what its tests use besides is their affair.
-fn uses(package: &Package) -> impl Iterator<Item = &str> {
-    let dependencies = package.dependencies.iter();
+fn name(package: &Value) -> &str {
+    package["name"].as_str().unwrap()
+}
+
+/// The crates that a crate is built from, without those that only its tests use.
+fn uses(package: &Value) -> impl Iterator<Item = &str> {
+    let dependencies = package["dependencies"].as_array().unwrap().iter();
     dependencies
-        .filter(|dependency| dependency.kind != DependencyKind::Development)
-        .map(|dependency| dependency.name.as_str())
+        .filter(|dependency| dependency["kind"] != "dev")
+        .map(name)
 }
 
 #[test]
 fn crates_use_only_what_lies_below_them() {
     let layers = layers();
-    let metadata = metadata();
-    assert_eq!(
-        metadata.packages.len(),
-        layers.len(),
-        "a crate is missing from the layers"
-    );
-    for package in &metadata.packages {
-        let name = package.name.as_str();
+    let packages = packages();
+    assert_eq!(packages.len(), layers.len(), "a crate is missing from the layers");
+    for package in &packages {
+        let name = name(package);
         let allowed = layers
             .get(name)
             .unwrap_or_else(|| panic!("`{name}` is in no layer"));
@@ -101,12 +115,9 @@ fn crates_use_only_what_lies_below_them() {
 
 #[test]
 fn the_domain_is_plain_rust() {
-    let metadata = metadata();
-    let domain = metadata
-        .packages
-        .iter()
-        .find(|package| package.name.as_str() == "oubli-domain")
-        .unwrap();
+    let packages = packages();
+    let domain = packages.iter().find(|package| name(package) == "oubli-domain");
+    let domain = domain.unwrap();
     for used in uses(domain) {
         // `aws-lc-rs` computes hashes; it knows no service.
         let outside = (used.starts_with("aws") && used != "aws-lc-rs")
@@ -117,8 +128,8 @@ fn the_domain_is_plain_rust() {
 
 #[test]
 fn only_cloud_and_the_engines_know_the_sdk() {
-    for package in &metadata().packages {
-        let name = package.name.as_str();
+    for package in &packages() {
+        let name = name(package);
         let sdk = uses(package).find(|used| {
             [
                 "aws-sdk-",

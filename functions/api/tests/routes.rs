@@ -21,7 +21,7 @@ const NOWHERE: &str = "http://127.0.0.1:9";
 async fn router() -> Router {
     let options = ConnectOptions {
         endpoint_url: Some(NOWHERE.into()),
-        caller: None,
+        ..ConnectOptions::default()
     };
     let oubli = Oubli::new(Cloud::connect(&CloudSettings::default(), &options).await);
     let origins = AllowedOrigins::parse("https://app.example.com").unwrap();

@@ -261,7 +261,8 @@ impl Runner {
     /// # Errors
     /// When a queue cannot be read.
     pub async fn drain(&self) -> Result<Drained, event_sources::QueueError> {
-        event_sources::drain(&self.provisioned, &self.functions, &self.aws_url).await
+        let queues = self.engines.as_ref().map(Engines::queues);
+        event_sources::drain(&self.provisioned, &self.functions, &self.aws_url, queues).await
     }
 
     /// Lets the engines remove what is due by the clock, and tells the functions of the objects that are gone,

@@ -24,6 +24,7 @@ mod wire;
 
 use mailbox::Mailbox;
 use settings::Settings;
+use tokio::sync::watch;
 
 /// Why the mails could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,8 @@ pub struct SesEngine {
 struct Shared {
     clock: EngineClock,
     state: Mutex<State>,
+    /// Changes after each call, which may have delivered a mail.
+    called: watch::Sender<()>,
 }
 
 struct State {
@@ -117,14 +120,24 @@ impl SesEngine {
             mailbox,
             refusals: Vec::new(),
         });
+        let called = watch::Sender::new(());
         Ok(Self {
-            shared: Arc::new(Shared { clock, state }),
+            shared: Arc::new(Shared { clock, state, called }),
         })
     }
 
     /// The mails that were delivered, newest first.
     pub fn outbox(&self) -> Vec<SentMail> {
         self.state().mailbox.delivered()
+    }
+
+    /// Waits until so many mails are in the outbox.
+    pub async fn delivered(&self, count: usize) {
+        let mut calls = self.shared.called.subscribe();
+        // Its sender is held here: it cannot fail.
+        let _ = calls
+            .wait_for(|()| self.state().mailbox.delivered().len() >= count)
+            .await;
     }
 
     /// The mails that bounced since the start, newest first.
@@ -157,6 +170,7 @@ impl SesEngine {
         })
         .await
         .unwrap_or_else(|error| Err(ApiError::internal(error.to_string())));
+        self.shared.called.send_replace(());
         match result {
             Ok(answer) => text_answer(200, "application/json", answer.to_string()),
             Err(error) => error.into_answer(),

@@ -141,6 +141,13 @@ impl SqsEngine {
         store.queue(queue).ok().map(|queue| queue.depth(now))
     }
 
+    /// Whether the queue of this URL has no message that is ready to be received; `false` if there is no such
+    /// queue.
+    pub fn is_empty(&self, queue_url: &str) -> bool {
+        let name = queue_url.rsplit('/').next().unwrap_or_default();
+        self.depth(name).is_some_and(|depth| depth.visible == 0)
+    }
+
     /// The bodies of all messages of a queue, oldest first, whatever their state: what a test looks
     /// through for what should not be there. Empty if there is no such queue.
     pub fn bodies(&self, queue: &str) -> Vec<String> {

@@ -1,8 +1,5 @@
 //! What the template describes is made at the embedded engines, and is read back over the SDK.
 
-#![cfg(test)]
-
-#[path = "provision/archives.rs"]
 mod archives;
 
 use std::collections::BTreeMap;

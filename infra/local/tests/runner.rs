@@ -1,7 +1,5 @@
 //! The runner as a whole: who is told what the engines' brooms removed.
 
-#![cfg(test)]
-
 use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};

@@ -1,6 +1,7 @@
 //! The clients of AWS, made once per process.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::{AppName, BehaviorVersion, Region};
@@ -97,6 +98,9 @@ pub struct ConnectOptions {
     pub endpoint_url: Option<String>,
     /// Who calls, in the user agent.
     pub caller: Option<&'static str>,
+    /// The longest first backoff before a refused call is retried; it doubles with each retry. `None`: the
+    /// SDK's second. An endpoint on this machine is not relieved by waiting longer.
+    pub first_backoff: Option<Duration>,
 }
 
 /// Everything that Oubli does with AWS.
@@ -113,8 +117,11 @@ pub struct Cloud {
 impl Cloud {
     /// Makes the clients. Nothing is called yet.
     pub async fn connect(settings: &CloudSettings, options: &ConnectOptions) -> Self {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(4));
+        let mut retry = RetryConfig::standard().with_max_attempts(4);
+        if let Some(backoff) = options.first_backoff {
+            retry = retry.with_initial_backoff(backoff);
+        }
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).retry_config(retry);
         if let Some(name) = options.caller.and_then(|name| AppName::new(name).ok()) {
             loader = loader.app_name(name);
         }

@@ -32,23 +32,58 @@ impl Pauses {
         }
     }
 
-    /// Waits a little longer with each try, and gives up after some. How long is drawn, so that those who met
-    /// once do not meet again.
+    /// Waits a little longer with each try, and gives up after some.
     pub(crate) async fn next(&mut self) -> Result<(), CloudError> {
-        self.tries += 1;
-        let longest = 5_u64.saturating_mul(1 << self.tries.min(8));
-        // The keys of every `RandomState` are others.
-        let milliseconds = RandomState::new().hash_one(self.tries) % longest + 1;
-        let pause = Duration::from_millis(milliseconds);
-        self.left = SignedDuration::try_from(pause)
-            .map_or(SignedDuration::ZERO, |pause| self.left.saturating_sub(pause));
-        if self.tries >= TRIES || !self.left.is_positive() {
+        let Some(pause) = self.drawn() else {
             return Err(CloudError::Throttled {
                 operation: self.operation,
                 code: "too many conflicts".into(),
             });
-        }
+        };
         tokio::time::sleep(pause).await;
         Ok(())
+    }
+
+    /// The next pause, if there is one. It is drawn, so that those who met once do not meet again.
+    fn drawn(&mut self) -> Option<Duration> {
+        self.tries += 1;
+        let longest = 5_u64.saturating_mul(1 << self.tries.min(8));
+        // The keys of every `RandomState` are others.
+        let pause = Duration::from_millis(RandomState::new().hash_one(self.tries) % longest + 1);
+        self.left = self.left.checked_sub(SignedDuration::try_from(pause).ok()?)?;
+        (self.tries < TRIES && self.left.is_positive()).then_some(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(mut pauses: Pauses) -> Vec<Duration> {
+        std::iter::from_fn(|| pauses.drawn()).collect()
+    }
+
+    #[test]
+    fn pauses_end() {
+        let drawn = all(Pauses::of("UpdateItem"));
+        assert_eq!(drawn.len(), TRIES as usize - 1);
+        let sum: Duration = drawn.iter().sum();
+        assert!(sum <= Duration::from_secs(22), "{sum:?}");
+        assert!(
+            drawn.iter().collect::<std::collections::BTreeSet<_>>().len() > 5,
+            "{drawn:?}"
+        );
+    }
+
+    #[test]
+    fn no_pause_goes_beyond_what_is_left() {
+        for milliseconds in [0, 1, 50, 1_000] {
+            let left = Duration::from_millis(milliseconds);
+            let drawn = all(Pauses::within(
+                "TransactWriteItems",
+                SignedDuration::try_from(left).unwrap(),
+            ));
+            assert!(drawn.iter().sum::<Duration>() <= left, "{left:?}: {drawn:?}");
+        }
     }
 }

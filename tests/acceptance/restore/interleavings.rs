@@ -126,6 +126,58 @@ async fn what_a_member_did_after_asking_stands() {
     }
 }
 
+/// Between the last look at a contact before an action begins, and its beginning.
+#[tokio::test]
+async fn what_a_member_did_while_an_action_was_begun_stands() {
+    let mut last_look = None;
+    for _ in 0..2 {
+        let stack = Stack::start().await;
+        let Some(engines) = stack.engines() else { return };
+        let faults = engines.faults();
+        let id = stack.contact(everything()).await;
+        let (archive, _) = export(&stack, &id).await;
+        let path = format!("/v1/contacts/{id}");
+        let edit = async |name: &str| {
+            stack.advance(SignedDuration::from_secs(1));
+            let edit = json!({ "first_name": name });
+            stack.agent().patch(&path, "*", edit).await.expect(StatusCode::OK);
+        };
+        edit("Zoé").await;
+        let mut body = over_archive(&archive, true);
+        let preview = stack.agent().post("/v1/data-actions/preview", body.clone()).await;
+        body["plan_hash"] = preview.expect(StatusCode::OK)["plan_hash"].clone();
+
+        stack.advance(SignedDuration::from_secs(1));
+        let agent = stack.agent();
+        let begin = agent.post("/v1/data-actions", body);
+        let Some(nth) = last_look else {
+            faults.record();
+            begin.await.expect(StatusCode::ACCEPTED);
+            let calls = faults.calls();
+            let mut own = calls
+                .iter()
+                .filter(|call| call.caller.as_deref() == Some("oubli-api"));
+            let written = own.position(|call| call.operation == "DynamoDB.TransactWriteItems");
+            last_look = Some(written.unwrap() as u64);
+            continue;
+        };
+        let gate = Gate::default();
+        let hold = Fault::on("*", Outcome::HoldAfter(gate.clone()));
+        faults.inject(hold.from_caller("oubli-api").nth(nth));
+        let happen = async {
+            gate.reached().await;
+            edit("Anaïs").await;
+            gate.open();
+        };
+        let (action, ()) = tokio::join!(begin, happen);
+        let action = action.expect(StatusCode::ACCEPTED)["id"].clone();
+        stack.drain().await;
+        let item = &stack.items(action.as_str().unwrap()).await[0];
+        assert_ended(item, "failed", "contact_changed");
+        assert_eq!(card(&stack, &id).await["first_name"], "Anaïs");
+    }
+}
+
 #[tokio::test]
 async fn who_is_erased_meanwhile_stays_erased() {
     let stack = Stack::start().await;

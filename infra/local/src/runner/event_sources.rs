@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::Functions;
 use crate::provision::{EventSource, Provisioned};
+use crate::sqs::SqsEngine;
 
 /// How long a poll waits for a message, in seconds.
 const LONG_POLL_SECONDS: i32 = 20;
@@ -184,12 +185,15 @@ pub(super) async fn drain(
     provisioned: &Provisioned,
     functions: &Functions,
     aws_url: &str,
+    engine: Option<&SqsEngine>,
 ) -> Result<Drained, QueueError> {
     let client = client(aws_url).await;
+    // An embedded queue that is empty is not asked over the wire.
+    let is_empty = |source: &EventSource| engine.is_some_and(|engine| engine.is_empty(&source.queue_url));
     let mut drained = Drained::default();
     loop {
         let mut idle = true;
-        for source in &provisioned.queues {
+        for source in provisioned.queues.iter().filter(|source| !is_empty(source)) {
             let (delivered, failed) = feed(&client, source, functions, 0).await?;
             idle &= delivered == 0;
             *drained.delivered.entry(source.function.clone()).or_default() += delivered as u64;

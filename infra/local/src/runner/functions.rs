@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
@@ -12,6 +13,9 @@ use serde_json::{Value, json};
 
 use super::{MetricsTo, RunnerError};
 use crate::provision::Provisioned;
+
+/// The engines are on this machine: a fault that a test injects is over at once.
+const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 
 /// Writes to memory that others read.
 struct MemoryWriter(Arc<Mutex<Vec<u8>>>);
@@ -66,6 +70,7 @@ impl Functions {
             let options = ConnectOptions {
                 endpoint_url: Some(aws_url.to_owned()),
                 caller: Some(caller),
+                first_backoff: Some(FIRST_BACKOFF),
             };
             let oubli = Oubli::new(Cloud::connect(&settings, &options).await).with_clock(clock.clone());
             match variables.get("OUBLI_FRONT_END_URL") {

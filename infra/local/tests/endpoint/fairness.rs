@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, SendMessageBatchRequestEntry};
 
-use crate::support::{bodies, ephemeral, frozen, kept, queue, receive, sqs};
+use super::support::{bodies, ephemeral, frozen, kept, queue, receive, sqs};
 
 const NOISY: usize = 10_000;
 

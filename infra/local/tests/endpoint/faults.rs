@@ -6,7 +6,7 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use oubli_local::faults::{Call, Fault, Gate, Outcome, When};
 
-use crate::support::{
+use super::support::{
     bodies, config, dynamodb, ephemeral, has, kms, put, queue, receive, send, ses, sqs, table,
 };
 

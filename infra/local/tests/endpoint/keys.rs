@@ -12,7 +12,7 @@ use aws_sdk_kms::operation::sign::builders::SignFluentBuilder;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{KeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec};
 
-use crate::support::{START, ephemeral, frozen, kept, kms};
+use super::support::{START, ephemeral, frozen, kept, kms};
 
 /// What stands before the point in the public key of a P-256 key: `SubjectPublicKeyInfo` (RFC 5480).
 const SPKI_PREFIX: [u8; 26] = [

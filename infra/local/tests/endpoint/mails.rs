@@ -4,7 +4,7 @@ use aws_sdk_sesv2::types::{EmailContent, RawMessage};
 use jiff::SignedDuration;
 use oubli_local::ses::{Recipients, Refusal};
 
-use crate::support::{START, ephemeral, ses, simple_mail};
+use super::support::{START, ephemeral, ses, simple_mail};
 
 #[tokio::test]
 async fn mails_are_kept_as_they_would_travel() {

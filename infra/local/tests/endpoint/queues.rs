@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::{
 };
 use jiff::SignedDuration;
 
-use crate::support::{bodies, ephemeral, queue, receive, send, sqs};
+use super::support::{bodies, ephemeral, queue, receive, send, sqs};
 
 #[tokio::test]
 async fn visibility_and_delay_follow_the_moved_clock() {

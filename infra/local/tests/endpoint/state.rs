@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use oubli_local::engines::{EngineOptions, Engines};
 use tempfile::TempDir;
 
-use crate::support::{
+use super::support::{
     START, bodies, dynamodb, ephemeral, frozen, has, kept, put, queue, receive, send, ses, simple_mail, sqs,
     table,
 };

@@ -2,7 +2,7 @@
 
 use oubli_local::provision::provision;
 
-use crate::{config, engines, parameters};
+use super::{config, engines, parameters};
 
 #[tokio::test]
 async fn what_happens_to_archives_is_told_to_event_bridge() {

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
     Tagging,
 };
 
-use crate::support::{TestS3, code};
+use super::support::{TestS3, code};
 
 #[tokio::test]
 async fn buckets_are_made_once_and_deleted_when_empty() {

@@ -8,7 +8,7 @@ use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use oubli_local::clock::EngineClock;
 use oubli_local::s3::{S3Engine, S3EngineError, StoredKind};
 
-use crate::support::{TestS3, code, files};
+use super::support::{TestS3, code, files};
 
 #[tokio::test]
 async fn everything_is_there_after_a_restart() {

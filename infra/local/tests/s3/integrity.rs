@@ -3,7 +3,7 @@
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType};
 
-use crate::support::{TestS3, code, files, pattern};
+use super::support::{TestS3, code, files, pattern};
 
 #[tokio::test]
 async fn every_algorithm_is_kept_and_given_back() {

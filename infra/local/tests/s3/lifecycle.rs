@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{
 use jiff::SignedDuration;
 use oubli_local::s3::{RemovalReason, RemovedObject};
 
-use crate::support::{TestS3, files};
+use super::support::{TestS3, files};
 
 fn rule(id: &str, prefix: &str) -> aws_sdk_s3::types::builders::LifecycleRuleBuilder {
     let filter = LifecycleRuleFilter::builder().prefix(prefix).build();

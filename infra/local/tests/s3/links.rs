@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 
-use crate::support::{TestS3, code};
+use super::support::{TestS3, code};
 
 /// Long before the tests run, so that the system's time would refuse every link.
 const NOW: &str = "2020-05-05T12:00:00Z";

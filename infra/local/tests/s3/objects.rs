@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
     TaggingDirective, VersioningConfiguration,
 };
 
-use crate::support::{TestS3, code, pattern};
+use super::support::{TestS3, code, pattern};
 
 fn body(text: &'static str) -> ByteStream {
     ByteStream::from_static(text.as_bytes())

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
 };
 
-use crate::support::{TestS3, code, files, pattern};
+use super::support::{TestS3, code, files, pattern};
 
 const MIB: usize = 1024 * 1024;
 

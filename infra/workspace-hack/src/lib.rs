@@ -1,0 +1,1 @@
+//! Nothing: its manifest names the features of third-party crates once, for the whole workspace.

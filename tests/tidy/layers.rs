@@ -20,6 +20,9 @@ const FUNCTIONS: [&str; 8] = [
     "oubli-tenant-provisioner",
 ];
 
+/// Members of the workspace without code that is deployed or tested: they stand outside the layers.
+const OUTSIDE: [&str; 2] = ["workspace-hack", "oubli-fuzz"];
+
 /// Crates that may know the AWS SDK.
 const KNOW_AWS: [&str; 3] = ["oubli-cloud", "oubli-local", "oubli-tests"];
 
@@ -63,7 +66,7 @@ fn layers() -> BTreeMap<&'static str, Vec<&'static str>> {
     layers
 }
 
-/// Our packages, as `cargo metadata` describes them
+/// The packages in the layers, as `cargo metadata` describes them
 /// (<https://doc.rust-lang.org/cargo/commands/cargo-metadata.html>).
 fn packages() -> Vec<Value> {
     let mut command = Command::new(env!("CARGO"));
@@ -82,7 +85,9 @@ fn packages() -> Vec<Value> {
         String::from_utf8_lossy(&output.stderr)
     );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    metadata["packages"].as_array().unwrap().clone()
+    let mut packages = metadata["packages"].as_array().unwrap().clone();
+    packages.retain(|package| !OUTSIDE.contains(&name(package)));
+    packages
 }
 
 fn name(package: &Value) -> &str {

@@ -193,8 +193,12 @@ pub(super) async fn drain(
     let mut drained = Drained::default();
     loop {
         let mut idle = true;
-        for source in provisioned.queues.iter().filter(|source| !is_empty(source)) {
-            let (delivered, failed) = feed(&client, source, functions, 0).await?;
+        for source in &provisioned.queues {
+            let (delivered, failed) = if is_empty(source) {
+                (0, 0)
+            } else {
+                feed(&client, source, functions, 0).await?
+            };
             idle &= delivered == 0;
             *drained.delivered.entry(source.function.clone()).or_default() += delivered as u64;
             *drained.failed.entry(source.function.clone()).or_default() += failed as u64;

@@ -14,6 +14,7 @@
     reason = "benchmarks are test code, and print"
 )]
 
+#[expect(dead_code, reason = "other benchmarks watch an action on its way")]
 mod local;
 #[expect(dead_code, reason = "memory is measured elsewhere")]
 mod measure;

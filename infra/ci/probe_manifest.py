@@ -12,11 +12,12 @@ ours = tomllib.loads(pathlib.Path("Cargo.toml").read_text(encoding="utf-8"))
 probe = tomllib.loads((source / "Cargo.toml").read_text(encoding="utf-8"))
 locked = tomllib.loads((source / "Cargo.lock").read_text(encoding="utf-8"))["package"]
 shared = ours["workspace"]["dependencies"]
-dependencies = {"workspace-hack": {"path": str(pathlib.Path("infra/workspace-hack").resolve())}}
+# All that we name, whether it uses it or not: so is each of them asked for the same features as with us.
+dependencies = {name: of for name, of in shared.items() if "path" not in of}
+dependencies["workspace-hack"] = {"path": str(pathlib.Path("infra/workspace-hack").resolve())}
 for name, wanted in probe["dependencies"].items():
     wanted = wanted if isinstance(wanted, dict) else {"version": wanted}
     if name in shared:
-        dependencies[name] = shared[name] if isinstance(shared[name], dict) else {"version": shared[name]}
         continue
     # Of several versions in its lock file the one that it asks for.
     versions = [one["version"] for one in locked if one["name"] == name]

@@ -19,7 +19,7 @@ if [ ! -d "$source" ]; then
 fi
 python3 infra/ci/probe_manifest.py "$source" target/aws-probe-src
 # Neither its lints nor its dependencies are ours; those that it shares with us are compiled already.
-env -u RUSTC_WRAPPER -u RUSTC_WORKSPACE_WRAPPER CARGO_TARGET_DIR=target cargo build --quiet --manifest-path target/aws-probe-src/Cargo.toml
+env -u RUSTC_WORKSPACE_WRAPPER CARGO_TARGET_DIR=target cargo build --quiet --manifest-path target/aws-probe-src/Cargo.toml
 cargo build --quiet --locked -p oubli-local --example engines
 
 port=$(python3 -c '

@@ -16,6 +16,12 @@ const LONG: [(&str, &str); 1] = [(
     "one implementation of one foreign trait, a line or two for each of its many operations",
 )];
 
+/// Crates with lints of their own, and why.
+const OWN_LINTS: [(&str, &str); 1] = [(
+    "tests/fuzz/Cargo.toml",
+    "libFuzzer's entry point is an unsafe symbol, which the workspace forbids",
+)];
+
 /// Names that say nothing of what is inside.
 const EMPTY_NAMES: [&str; 8] = [
     "util", "utils", "helper", "helpers", "manager", "common", "misc", "mod",
@@ -74,11 +80,12 @@ fn names_say_what_is_inside() {
 fn every_crate_inherits_the_lints_and_the_edition() {
     for manifest in files("toml").iter().filter(|path| path.ends_with("Cargo.toml")) {
         let text = fs::read_to_string(manifest).unwrap();
-        for wanted in [
-            "[lints]\nworkspace = true\n",
-            "edition.workspace = true\n",
-            "license.workspace = true\n",
-        ] {
+        let lints = if OWN_LINTS.iter().any(|(own, _)| shown(manifest) == *own) {
+            "[lints.rust]\n"
+        } else {
+            "[lints]\nworkspace = true\n"
+        };
+        for wanted in [lints, "edition.workspace = true\n", "license.workspace = true\n"] {
             assert!(text.contains(wanted), "{} lacks `{wanted}`", shown(manifest));
         }
     }

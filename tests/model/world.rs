@@ -19,7 +19,7 @@ use oubli_local::faults::FaultPlan;
 use oubli_local::runner::RunnerOptions;
 use oubli_local::s3::{StoredItem, StoredKind};
 use oubli_tests::{START, Stack};
-use oubli_workflows::{Clock, Oubli, Upload};
+use oubli_workflows::{Clock, ItemBatch, Oubli, Upload};
 
 use crate::plain::Content;
 use crate::schedule::Job;
@@ -113,11 +113,13 @@ impl World {
     pub(crate) fn work(&self, worker: usize, kind: ActionKind, message: &ItemMessage) -> Job {
         let (oubli, message) = (self.workers[worker].clone(), message.clone());
         Box::pin(async move {
+            let batch = ItemBatch::default();
             match kind {
-                ActionKind::Export => oubli.build_archive(&message).await,
-                ActionKind::Anonymise => oubli.anonymise_item(&message).await,
-                ActionKind::Restore => oubli.restore_item(&message).await,
+                ActionKind::Export => oubli.build_archive(&batch, &message, 1).await?,
+                ActionKind::Anonymise => oubli.anonymise_item(&batch, &message, 1).await?,
+                ActionKind::Restore => oubli.restore_item(&batch, &message, 1).await?,
             }
+            oubli.finish_batch(&batch).await
         })
     }
 

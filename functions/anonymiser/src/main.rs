@@ -9,9 +9,10 @@ use oubli_runtime::telemetry;
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
-const NEEDED: [&str; 6] = [
+const NEEDED: [&str; 7] = [
     CloudSettings::CONTACTS_TABLE,
     CloudSettings::REQUESTS_TABLE,
+    CloudSettings::ANONYMISER_QUEUE,
     CloudSettings::DOCUMENTS_BUCKET,
     CloudSettings::UPLOADS_BUCKET,
     CloudSettings::ARCHIVES_BUCKET,

@@ -4,7 +4,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use oubli_domain::message::NotifyMessage;
 use oubli_runtime::batch::{Retry, batch_metrics, run_batch};
 use oubli_runtime::metrics::Metrics;
-use oubli_workflows::Oubli;
+use oubli_workflows::{Oubli, WorkQueue};
 
 /// Mails sent at once: a new SES account may send one a second, and grows from there.
 const CONCURRENCY: usize = 1;
@@ -20,10 +20,13 @@ pub async fn handle(oubli: &Oubli, metrics: &Metrics, event: SqsEvent) -> SqsBat
             mail_id = %message.mail_id
         )
     };
-    let response = run_batch(event, CONCURRENCY, span_of, |message| async move {
+    let outcome = run_batch(event, CONCURRENCY, span_of, |message, _| async move {
         oubli.send_mail(&message).await.map_err(Retry::because)
     })
     .await;
-    metrics.emit(oubli.now(), &batch_metrics(records, &response));
-    response
+    let again = outcome.again.into_iter();
+    let again = again.map(|message| (message.receipt_handle, message.receive_count));
+    oubli.deliver_again(WorkQueue::Notifier, again).await;
+    metrics.emit(oubli.now(), &batch_metrics(records, &outcome.response));
+    outcome.response
 }

@@ -9,7 +9,11 @@ use oubli_runtime::telemetry;
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
-const NEEDED: [&str; 2] = [CloudSettings::REQUESTS_TABLE, CloudSettings::MAIL_FROM];
+const NEEDED: [&str; 3] = [
+    CloudSettings::REQUESTS_TABLE,
+    CloudSettings::NOTIFIER_QUEUE,
+    CloudSettings::MAIL_FROM,
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {

@@ -4,14 +4,14 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use oubli_domain::message::ItemMessage;
 use oubli_runtime::batch::{Retry, batch_metrics, run_batch};
 use oubli_runtime::metrics::Metrics;
-use oubli_workflows::Oubli;
+use oubli_workflows::{ItemBatch, Oubli, WorkQueue};
 
 /// Contacts restored at once. One alone keeps the restorer within its memory whatever its archive's size.
 const CONCURRENCY: usize = 1;
 
 /// Deals with a batch of messages and answers which are to be delivered again.
 pub async fn handle(oubli: &Oubli, metrics: &Metrics, event: SqsEvent) -> SqsBatchResponse {
-    let records = event.records.len();
+    let (records, batch) = (event.records.len(), &ItemBatch::default());
     let span_of = |message: &ItemMessage| {
         tracing::info_span!(
             "restore",
@@ -20,10 +20,18 @@ pub async fn handle(oubli: &Oubli, metrics: &Metrics, event: SqsEvent) -> SqsBat
             item_id = %message.item_id
         )
     };
-    let response = run_batch(event, CONCURRENCY, span_of, |message| async move {
-        oubli.restore_item(&message).await.map_err(Retry::because)
+    let mut outcome = run_batch(event, CONCURRENCY, span_of, |message, receive_count| async move {
+        let worked = oubli.restore_item(batch, &message, receive_count).await;
+        worked.map_err(Retry::because)
     })
     .await;
-    metrics.emit(oubli.now(), &batch_metrics(records, &response));
-    response
+    if let Err(error) = oubli.finish_batch(batch).await {
+        tracing::warn!(%error, "the items of this batch have ended, and are counted when its messages come again");
+        outcome.fail_all();
+    }
+    let again = outcome.again.into_iter();
+    let again = again.map(|message| (message.receipt_handle, message.receive_count));
+    oubli.deliver_again(WorkQueue::Restorer, again).await;
+    metrics.emit(oubli.now(), &batch_metrics(records, &outcome.response));
+    outcome.response
 }

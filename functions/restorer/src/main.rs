@@ -9,9 +9,10 @@ use oubli_runtime::telemetry;
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
-const NEEDED: [&str; 7] = [
+const NEEDED: [&str; 8] = [
     CloudSettings::CONTACTS_TABLE,
     CloudSettings::REQUESTS_TABLE,
+    CloudSettings::RESTORER_QUEUE,
     CloudSettings::DOCUMENTS_BUCKET,
     CloudSettings::ARCHIVES_BUCKET,
     CloudSettings::UPLOADS_BUCKET,

@@ -225,6 +225,7 @@ impl Cloud {
                 total: size,
                 counts: Counts::default(),
                 folded: false,
+                requeued: 0,
             };
             let key = keys::chunk(tenant, id, chunk_number);
             let mut attributes = items::with_key(items::write("chunk", &chunk)?, &key);

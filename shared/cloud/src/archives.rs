@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use oubli_domain::action::{Action, ItemState};
-use oubli_domain::archive::{Archive, ArchiveStamp};
+use oubli_domain::archive::{Archive, ArchiveStamp, StoredObject};
 use oubli_domain::contact::Shelf;
 use oubli_domain::{ArchiveId, TenantId};
 
@@ -14,6 +14,7 @@ use crate::expression::{Condition, Update, number, text};
 use crate::items;
 use crate::keys;
 use crate::open_work;
+use crate::pauses::LongPauses;
 use crate::table::Transacted;
 
 /// How often the object of an expired archive is looked for.
@@ -25,7 +26,7 @@ const SEALING_TRIES: usize = 5;
 /// What came of recording a finished export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompletedExport {
-    /// The archive is ready, the item done and counted.
+    /// The archive is ready, the item done.
     Recorded,
     /// This attempt does not hold the item any more; its object is nobody's.
     Lost,
@@ -34,16 +35,30 @@ pub enum CompletedExport {
 }
 
 impl Cloud {
-    /// Records, in one transaction, that an export is done at `now`: the archive, the item, its count, and
-    /// what the contact remembers of it. S3 must have the archive before.
+    /// Records, in one transaction, that an export is done at `now`: the archive, the item, and what the
+    /// contact remembers of it. S3 must have the archive before. Failures of DynamoDB are waited out for some minutes.
     ///
     /// # Errors
     /// [`CloudError`] when DynamoDB fails; as all methods here.
     pub async fn complete_export(
         &self,
-        action: &Action,
-        chunk: u32,
-        taken: &TakenItem,
+        work: (&Action, u32, &TakenItem),
+        archive: (&Archive, &Shelf),
+        now: Timestamp,
+    ) -> Result<CompletedExport, CloudError> {
+        let mut pauses = LongPauses::of("TransactWriteItems", self.first_backoff);
+        loop {
+            match self.complete_export_once(work, archive, now).await {
+                // The archive is there, and only this is left: it is not built again for it.
+                Err(error) if error.is_passing() => pauses.next(error).await?,
+                ended => return ended,
+            }
+        }
+    }
+
+    async fn complete_export_once(
+        &self,
+        (action, chunk, taken): (&Action, u32, &TakenItem),
         (archive, shelf): (&Archive, &Shelf),
         now: Timestamp,
     ) -> Result<CompletedExport, CloudError> {
@@ -60,6 +75,10 @@ impl Cloud {
             expires_at: archive.expires_at,
             document_count: archive.document_count,
             document_bytes: archive.document_bytes,
+            object: Some(StoredObject {
+                key: archive.object_key.clone(),
+                size_bytes: archive.size_bytes,
+            }),
             downloaded_at: None,
         };
         let past = PastAction {
@@ -97,18 +116,19 @@ impl Cloud {
         let leave = self.contacts.check_write(&contact, active)?;
         let contact_id = Some(&archive.contact_id);
         for contact in [release, remember, leave] {
-            let mut writes = self.end_item_writes(action, chunk, taken, contact_id, &past)?;
-            let contact_index = writes.len();
-            writes.push(contact);
-            writes.push(self.requests.put_write(record.clone(), None)?);
-            writes.push(self.contacts.put_write(card.clone(), None)?);
+            let writes = vec![
+                self.end_item_write(action, chunk, taken, contact_id, &past)?,
+                contact,
+                self.requests.put_write(record.clone(), None)?,
+                self.contacts.put_write(card.clone(), None)?,
+            ];
             let outcome = self.requests.transact(writes).await?;
             if matches!(outcome, Transacted::Yes)
                 || self.ended_by(action, chunk, taken, ItemState::Done).await?
             {
                 return Ok(CompletedExport::Recorded);
             }
-            match outcome.refused(contact_index) {
+            match outcome.refused(1) {
                 Some(_) if outcome.refused(0).is_some() => return Ok(CompletedExport::Lost),
                 Some(refused) if refused.item.is_none() => return Ok(CompletedExport::ContactGone),
                 Some(_) => {}

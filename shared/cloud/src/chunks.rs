@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
-use oubli_domain::action::{Action, ActionKind, Chunk, ITEM_LEASE, Item, ItemState};
+use oubli_domain::action::{Action, ActionKind, Chunk, Counts, ITEM_LEASE, Item, ItemState};
 use oubli_domain::{ActionId, ArchiveId, AttemptId, ItemId, Reason, TenantId};
 
 use crate::actions::in_phase;
@@ -17,16 +17,41 @@ use crate::items;
 use crate::keys;
 use crate::table::{Query, Transacted, Written};
 
-/// How many items one transaction moves: 100 writes at most, less the counters.
+/// How many items one transaction moves: 100 writes at most, less those of the chunk and the action.
 const ITEMS_PER_TRANSACTION: usize = 90;
 
-/// An item that this attempt holds.
+/// An item that this attempt works on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenItem {
     /// The item as it is now.
     pub item: Item,
-    /// Who holds it.
+    /// Who works on it.
     pub attempt_id: AttemptId,
+    /// Whether its lease is written. If not, the next write takes the item, provided that nobody else has.
+    pub is_leased: bool,
+}
+
+impl TakenItem {
+    /// An item that no attempt has held yet, as far as is known: the first write of this attempt takes it.
+    pub fn unleased(action: &Action, item: ItemId, attempt: AttemptId) -> Self {
+        Self {
+            item: Item {
+                run: action.run,
+                ..Item::queued(action.subject, item)
+            },
+            attempt_id: attempt,
+            is_leased: false,
+        }
+    }
+
+    /// The same after a write that took it.
+    #[must_use]
+    pub fn leased(self) -> Self {
+        Self {
+            is_leased: true,
+            ..self
+        }
+    }
 }
 
 /// What came of reaching for an item.
@@ -51,21 +76,23 @@ pub(crate) fn item_state_code(state: ItemState) -> &'static str {
     }
 }
 
-/// The counter of a chunk that an end state belongs to.
-pub(crate) fn counter_of(state: ItemState) -> &'static str {
-    match state {
-        ItemState::Done => "counts.done",
-        ItemState::Skipped => "counts.skipped",
-        ItemState::Stopped => "counts.stopped",
-        ItemState::Failed | ItemState::Queued | ItemState::Running => "counts.failed",
-    }
-}
-
 /// That an attempt still holds its item.
 pub(crate) fn held_by(attempt: &AttemptId) -> Condition {
     Condition::All(vec![
         Condition::Equal("state", text("running")),
         Condition::Equal("attempt_id", text(attempt)),
+    ])
+}
+
+/// That an item may be taken: it has not begun, or its holder's lease is over.
+fn free_at(now: Timestamp) -> Condition {
+    Condition::Any(vec![
+        Condition::Absent("pk"),
+        Condition::Equal("state", text("queued")),
+        Condition::All(vec![
+            Condition::Equal("state", text("running")),
+            Condition::LessOrEqual("lease_until_ms", number(now.as_millisecond())),
+        ]),
     ])
 }
 
@@ -165,31 +192,14 @@ impl Cloud {
         archive: Option<&ArchiveId>,
         now: Timestamp,
     ) -> Result<TakeOutcome, CloudError> {
-        let lease_until = now.saturating_add(ITEM_LEASE).unwrap_or(now);
         let queued = Item::queued(action.subject, item.clone());
-        let mut take = Update::of(keys::item(&action.tenant_id, &action.id, chunk, item))
-            .set("id", text(item))
-            .set("state", text("running"))
-            .set("attempt_id", text(attempt))
-            .set("lease_until", text(lease_until))
-            .set("lease_until_ms", number(lease_until.as_millisecond()))
-            .set_once("run", number(action.run))
-            .increment("attempts");
-        if let Some(contact) = &queued.contact_id {
-            take = take.set("contact_id", text(contact));
-        }
+        let key = keys::item(&action.tenant_id, &action.id, chunk, item);
+        let mut take = leased(Update::of(key), action, &queued, attempt, now);
         // The archive to be built is the same at every attempt of a run.
         if let Some(archive) = archive.or(queued.archive_id.as_ref()) {
             take = take.set_once("archive_id", text(archive));
         }
-        let take = take.when(Condition::Any(vec![
-            Condition::Absent("pk"),
-            Condition::Equal("state", text("queued")),
-            Condition::All(vec![
-                Condition::Equal("state", text("running")),
-                Condition::LessOrEqual("lease_until_ms", number(now.as_millisecond())),
-            ]),
-        ]));
+        let take = take.when(free_at(now));
         let attributes = match self.requests.update(take).await? {
             Written::Yes(attributes) => attributes,
             Written::No(found) => found.ok_or(CloudError::Corrupt { what: "item" })?,
@@ -206,10 +216,84 @@ impl Cloud {
         Ok(TakeOutcome::Taken(TakenItem {
             item,
             attempt_id: attempt.clone(),
+            is_leased: true,
         }))
     }
 
-    /// Counts a chunk that has ended in its action, once. Answers whether it is counted now.
+    /// Gives an item back that this attempt could not end, so that another may take it at once. `counts`: the
+    /// attempt is one of those after which the item is given up.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn give_item_back(
+        &self,
+        action: &Action,
+        chunk: u32,
+        taken: &TakenItem,
+        counts: bool,
+    ) -> Result<(), CloudError> {
+        let key = keys::item(&action.tenant_id, &action.id, chunk, &taken.item.id);
+        let give = Update::of(key)
+            .set("state", text("queued"))
+            .remove("attempt_id")
+            .remove("lease_until")
+            .remove("lease_until_ms");
+        let give = if counts { give } else { give.add("attempts", -1) };
+        // Refused: its lease was over, and another has it; or it was never written.
+        self.requests
+            .update(give.when(held_by(&taken.attempt_id)))
+            .await
+            .map(|_| ())
+    }
+
+    /// How many items of a chunk have ended, and how: counted from the items, strongly consistent.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn count_ended(
+        &self,
+        tenant: &TenantId,
+        action: &ActionId,
+        chunk: u32,
+    ) -> Result<Counts, CloudError> {
+        #[derive(serde::Deserialize)]
+        struct Record {
+            state: ItemState,
+        }
+        let mut query = Query::beginning(keys::chunk_partition(tenant, action, chunk), keys::ITEM_PREFIX);
+        query.projection = Some("state");
+        let mut counts = Counts::default();
+        for attributes in self.requests.query_all(query).await? {
+            let record: Record = items::read("item", attributes)?;
+            counts.count(record.state, 1);
+        }
+        Ok(counts)
+    }
+
+    /// Adds to a chunk's progress, which is shown until the chunk has ended: one write for all items that a
+    /// worker has ended since the last. Answers the chunk as it is then; `None`: it has ended.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn add_progress(
+        &self,
+        tenant: &TenantId,
+        action: &ActionId,
+        chunk: u32,
+        ended: Counts,
+    ) -> Result<Option<Chunk>, CloudError> {
+        let mut update = Update::of(keys::chunk(tenant, action, chunk))
+            .when(Condition::Equal("folded", AttributeValue::Bool(false)));
+        for (path, value) in counters(ended) {
+            update = update.add(path, value);
+        }
+        match self.requests.update(update).await? {
+            Written::Yes(attributes) => items::read("chunk", attributes).map(Some),
+            Written::No(_) => Ok(None),
+        }
+    }
+
+    /// Counts a chunk of which every item has ended in its action, once. Answers whether it is counted now.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -222,15 +306,18 @@ impl Cloud {
         if chunk.folded {
             return Ok(true);
         }
-        if chunk.counts.ended() < chunk.total {
+        // After the chunk: what is put back since makes the transaction fail.
+        let counts = self.count_ended(tenant, action, chunk.number).await?;
+        if counts.ended() < chunk.total {
             return Ok(false);
         }
         let fold = Update::of(keys::chunk(tenant, action, chunk.number))
             .set("folded", AttributeValue::Bool(true))
+            .set("counts", items::write_value("counts", &counts)?)
             .close()
-            .when(unchanged(chunk));
+            .when(in_state(chunk));
         let mut count = Update::of(keys::action(tenant, action)).add("chunks_folded", 1);
-        for (path, value) in counters(chunk) {
+        for (path, value) in counters(counts) {
             count = count.add(path, value);
         }
         let writes = vec![
@@ -258,13 +345,14 @@ impl Cloud {
         let unfold = Update::of(keys::chunk(tenant, id, chunk.number))
             .set("folded", AttributeValue::Bool(false))
             .remove("looks")
+            .increment("requeued")
             .look_again(due)
-            .when(unchanged(chunk));
+            .when(in_state(chunk));
         // A stop that has come meanwhile has its own look at every chunk: nothing is put back then.
         let mut count = Update::of(keys::action(tenant, id))
             .add("chunks_folded", -1)
             .when(in_phase(action));
-        for (path, value) in counters(chunk) {
+        for (path, value) in counters(chunk.counts) {
             count = count.add(path, -value);
         }
         let writes = vec![
@@ -310,7 +398,7 @@ impl Cloud {
             // Whoever looked at the chunk between its unfolding and this may have counted it again.
             let uncounted = Condition::Equal("folded", AttributeValue::Bool(false));
             let count = Update::of(keys::chunk(tenant, id, chunk)).when(uncounted);
-            let count = count.add("counts.failed", -taken);
+            let count = count.add("counts.failed", -taken).increment("requeued");
             writes.push(self.requests.update_write(count)?);
             // Put back after a stop has looked at the chunk, they would be nobody's for ever.
             let goes_on = self
@@ -335,7 +423,7 @@ impl Cloud {
         let (tenant, id) = (&action.tenant_id, &action.id);
         let mut all = true;
         for items in items.chunks(ITEMS_PER_TRANSACTION) {
-            let mut writes = Vec::with_capacity(items.len() + 1);
+            let mut writes = Vec::with_capacity(items.len());
             for item_id in items {
                 let item = Item {
                     state: ItemState::Stopped,
@@ -351,9 +439,6 @@ impl Cloud {
                 let attributes = crate::items::with_key(crate::items::write("item", &item)?, &key);
                 writes.push(self.requests.put_write(attributes, Some(not_begun))?);
             }
-            let stopped = i64::try_from(items.len()).unwrap_or(i64::MAX);
-            let count = Update::of(keys::chunk(tenant, id, chunk)).add("counts.stopped", stopped);
-            writes.push(self.requests.update_write(count)?);
             all &= matches!(self.requests.transact(writes).await?, Transacted::Yes);
         }
         Ok(all)
@@ -399,19 +484,47 @@ pub(crate) fn read_item(mut attributes: Attributes) -> Result<Item, CloudError> 
     items::read("item", attributes)
 }
 
-fn counters(chunk: &Chunk) -> [(&'static str, i64); 4] {
+/// The attributes of a lease.
+fn leased(update: Update, action: &Action, item: &Item, attempt: &AttemptId, now: Timestamp) -> Update {
+    let until = now.saturating_add(ITEM_LEASE).unwrap_or(now);
+    let update = update
+        .set("state", text("running"))
+        .set("lease_until", text(until))
+        .set("lease_until_ms", number(until.as_millisecond()));
+    begun(update, action, item, attempt)
+}
+
+/// The attributes of an item that an attempt has begun.
+fn begun(update: Update, action: &Action, item: &Item, attempt: &AttemptId) -> Update {
+    let update = update
+        .set("id", text(&item.id))
+        .set("attempt_id", text(attempt))
+        .set_once("run", number(action.run))
+        .increment("attempts");
+    match &item.contact_id {
+        Some(contact) => update.set("contact_id", text(contact)),
+        None => update,
+    }
+}
+
+fn counters(counts: Counts) -> [(&'static str, i64); 4] {
     let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     [
-        ("counts.done", count(chunk.counts.done)),
-        ("counts.failed", count(chunk.counts.failed)),
-        ("counts.skipped", count(chunk.counts.skipped)),
-        ("counts.stopped", count(chunk.counts.stopped)),
+        ("counts.done", count(counts.done)),
+        ("counts.failed", count(counts.failed)),
+        ("counts.skipped", count(counts.skipped)),
+        ("counts.stopped", count(counts.stopped)),
     ]
 }
 
-/// That a chunk still counts what was read of it.
-fn unchanged(chunk: &Chunk) -> Condition {
-    let mut same = vec![Condition::Equal("folded", AttributeValue::Bool(chunk.folded))];
-    same.extend(counters(chunk).map(|(path, value)| Condition::Equal(path, number(value))));
-    Condition::All(same)
+/// That a chunk is still folded or not as it was read, and no item of it was put back since.
+fn in_state(chunk: &Chunk) -> Condition {
+    let requeued = match chunk.requeued {
+        0 => Condition::Absent("requeued"),
+        requeued => Condition::Equal("requeued", number(requeued)),
+    };
+    Condition::All(vec![
+        Condition::Equal("folded", AttributeValue::Bool(chunk.folded)),
+        requeued,
+    ])
 }

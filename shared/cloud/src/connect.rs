@@ -112,7 +112,11 @@ pub struct Cloud {
     pub(crate) queues: Queues,
     pub(crate) signer: Signer,
     pub(crate) mailer: Mailer,
+    pub(crate) first_backoff: Duration,
 }
+
+/// The SDK's own first backoff.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Cloud {
     /// Makes the clients. Nothing is called yet.
@@ -146,6 +150,7 @@ impl Cloud {
             name: settings.get(name),
         };
         Self {
+            first_backoff: options.first_backoff.unwrap_or(FIRST_BACKOFF),
             contacts: table(CloudSettings::CONTACTS_TABLE),
             requests: table(CloudSettings::REQUESTS_TABLE),
             objects: Objects {

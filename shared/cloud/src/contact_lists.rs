@@ -403,6 +403,7 @@ fn index_query(tenant: &TenantId, query: &ContactQuery, sort: ContactSort) -> Qu
         partition: (pk, keys::tenant_partition(tenant)),
         range,
         filter: (!filters.is_empty()).then_some(Condition::All(filters)),
+        projection: None,
         backwards: is_backwards(sort),
         after: None,
     }

@@ -81,6 +81,9 @@ pub struct PastAction {
     pub archive_id: Option<ArchiveId>,
 }
 
+/// The attribute of a contact that counts the documents that were announced for it.
+pub(crate) const ANNOUNCED: &str = "announced";
+
 /// What a contact's item holds besides the fields.
 #[derive(Serialize, Deserialize)]
 struct ContactRecord {

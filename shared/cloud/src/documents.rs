@@ -1,13 +1,13 @@
 //! Documents of a contact: announced, verified and stored, deleted.
 
 use jiff::{SignedDuration, Timestamp};
-use oubli_domain::contact::Shelf;
+use oubli_domain::contact::{Contact, Shelf};
 use oubli_domain::document::{Document, DocumentFields, DocumentKind, DocumentState};
 use oubli_domain::{AttemptId, ContactId, Crc32, DocumentId, Sha256, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::connect::Cloud;
-use crate::contacts::{CreateOutcome, on_generation};
+use crate::contacts::{ANNOUNCED, CreateOutcome, on_generation, read_contact};
 use crate::error::CloudError;
 use crate::expression::{Attributes, Condition, Update, number, text};
 use crate::idempotency::IdempotencyClaim;
@@ -32,6 +32,17 @@ struct DocumentRecord {
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stored_at: Option<Timestamp>,
+}
+
+/// A contact and its documents, as one query found them.
+#[derive(Clone, Debug)]
+pub struct WholeContact {
+    /// The contact.
+    pub contact: Contact,
+    /// Its documents in the order of their ids, stored or not.
+    pub documents: Vec<Document>,
+    /// How many documents were ever announced for it since it was entered, anonymised or restored.
+    pub(crate) announced: u64,
 }
 
 /// What came of changing a document.
@@ -115,7 +126,12 @@ impl Cloud {
         let mut writes = vec![
             self.contacts
                 .put_write(attributes, Some(Condition::Absent("pk")))?,
-            self.contacts.check_write(&contact, on_shelf(&document.shelf()))?,
+            // Counted: whoever deletes all documents of the contact with it must know of this one.
+            self.contacts.update_write(
+                Update::of(contact)
+                    .increment(ANNOUNCED)
+                    .when(on_shelf(&document.shelf())),
+            )?,
             self.purge_write(&note, ends)?,
         ];
         if let Some(claim) = claim {
@@ -190,6 +206,53 @@ impl Cloud {
             match next {
                 Some(next) => query.after = Some(next),
                 None => return Ok(stored),
+            }
+        }
+    }
+
+    /// A contact and its documents, strongly consistent: one query of their partition, a page at a time. They
+    /// may be of two versions if somebody changed them meanwhile; [`Cloud::hold_contact`] tells.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn whole_contact(
+        &self,
+        tenant: &TenantId,
+        contact: &ContactId,
+    ) -> Result<Option<WholeContact>, CloudError> {
+        let key = keys::contact(tenant, contact);
+        let mut query = Query::partition(key.pk.clone());
+        // The contact stands before its documents; its history stands before it.
+        query.range = Some(Condition::GreaterOrEqual("sk", text(&key.sk)));
+        let (mut whole, mut prefix): (Option<WholeContact>, String) = (None, String::new());
+        loop {
+            let (found, next) = self.contacts.query_page(query.clone(), None).await?;
+            for attributes in found {
+                let Some(found) = items::key_of(&attributes) else {
+                    return Err(CloudError::Corrupt { what: "contact" });
+                };
+                match &mut whole {
+                    None if found == key => {
+                        let announced = attributes.get(ANNOUNCED).and_then(|count| count.as_n().ok());
+                        let announced = announced.and_then(|count| count.parse().ok()).unwrap_or(0);
+                        let contact = read_contact(attributes)?;
+                        prefix = keys::document_prefix(&contact.shelf());
+                        whole = Some(WholeContact {
+                            contact,
+                            documents: Vec::new(),
+                            announced,
+                        });
+                    }
+                    None => return Ok(None),
+                    Some(whole) if found.sk.starts_with(&prefix) => {
+                        whole.documents.push(read_document(attributes)?);
+                    }
+                    Some(_) => {}
+                }
+            }
+            match next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(whole),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What AWS answered that was not foreseen.
 
+use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 /// A failure of an AWS call. It holds the operation and AWS's error code, never AWS's message,
@@ -14,12 +15,20 @@ pub enum CloudError {
         /// AWS's error code.
         code: String,
     },
-    /// AWS refused, failed, or could not be reached.
+    /// AWS failed by itself, or could not be reached, even after the SDK's retries.
+    #[error("`{operation}` is not available ({code})")]
+    Unavailable {
+        /// The AWS operation.
+        operation: &'static str,
+        /// AWS's error code, or how the connection failed.
+        code: String,
+    },
+    /// AWS refused.
     #[error("`{operation}` failed ({code})")]
     Failed {
         /// The AWS operation.
         operation: &'static str,
-        /// AWS's error code, or how the connection failed.
+        /// AWS's error code.
         code: String,
     },
     /// What was stored cannot be read as what it should be.
@@ -37,12 +46,18 @@ pub enum CloudError {
 }
 
 impl CloudError {
-    /// Whether the same call may succeed a little later.
+    /// Whether AWS asks to slow down.
     pub fn is_throttling(&self) -> bool {
         matches!(self, Self::Throttled { .. })
     }
+
+    /// Whether the failure says nothing of what was asked for: the same call may succeed a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Unavailable { .. })
+    }
 }
 
+/// Codes by which AWS asks to slow down.
 const THROTTLING: [&str; 9] = [
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -55,6 +70,17 @@ const THROTTLING: [&str; 9] = [
     "LimitExceededException",
 ];
 
+/// Codes of failures of AWS's own that come within an answer of another status, such as the reason for one
+/// object or message of many.
+const UNAVAILABLE: [&str; 6] = [
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "ServiceUnavailable",
+    "RequestTimeout",
+    "KMSInternalException",
+];
+
 pub(crate) fn code_of<E, R>(error: &SdkError<E, R>) -> Option<&str>
 where
     E: ProvideErrorMetadata,
@@ -62,25 +88,43 @@ where
     error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
+/// What AWS refused with a code.
+pub(crate) fn refused(operation: &'static str, code: &str) -> CloudError {
+    let code = code.to_owned();
+    if THROTTLING.contains(&code.as_str()) {
+        CloudError::Throttled { operation, code }
+    } else if UNAVAILABLE.contains(&code.as_str()) {
+        CloudError::Unavailable { operation, code }
+    } else {
+        CloudError::Failed { operation, code }
+    }
+}
+
 /// Turns an SDK error into ours: keeps the code, drops the message.
-pub(crate) fn failed<E, R>(operation: &'static str) -> impl Fn(SdkError<E, R>) -> CloudError
+pub(crate) fn failed<E>(operation: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> CloudError
 where
     E: ProvideErrorMetadata,
 {
     move |error| {
-        let code = match &error {
-            SdkError::ServiceError(_) => code_of(&error).unwrap_or("unknown service error"),
-            SdkError::TimeoutError(_) => "timeout",
-            SdkError::DispatchFailure(_) => "connection failed",
-            SdkError::ConstructionFailure(_) => "request could not be built",
-            SdkError::ResponseError(_) => "answer could not be read",
-            _ => "unknown",
+        let unavailable = |code: &str| CloudError::Unavailable {
+            operation,
+            code: code.to_owned(),
         };
-        let code = code.to_owned();
-        if THROTTLING.contains(&code.as_str()) {
-            CloudError::Throttled { operation, code }
-        } else {
-            CloudError::Failed { operation, code }
+        match &error {
+            SdkError::ServiceError(service) => {
+                let code = code_of(&error).unwrap_or("unknown service error");
+                match refused(operation, code) {
+                    CloudError::Failed { code, .. } if service.raw().status().is_server_error() => {
+                        unavailable(&code)
+                    }
+                    refused => refused,
+                }
+            }
+            SdkError::TimeoutError(_) => unavailable("timeout"),
+            SdkError::DispatchFailure(_) => unavailable("connection failed"),
+            SdkError::ResponseError(_) => unavailable("answer could not be read"),
+            SdkError::ConstructionFailure(_) => CloudError::Request { operation },
+            _ => refused(operation, "unknown"),
         }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) enum Condition {
     Less(&'static str, AttributeValue),
     LessOrEqual(&'static str, AttributeValue),
     Greater(&'static str, AttributeValue),
+    GreaterOrEqual(&'static str, AttributeValue),
     BeginsWith(&'static str, AttributeValue),
     All(Vec<Condition>),
     Any(Vec<Condition>),
@@ -54,6 +55,12 @@ impl Placeholders {
         written.join(".")
     }
 
+    /// Writes a list of paths, separated by commas, as a projection.
+    pub(crate) fn names(&mut self, paths: &str) -> String {
+        let written: Vec<_> = paths.split(',').map(|path| self.path(path.trim())).collect();
+        written.join(", ")
+    }
+
     fn value(&mut self, value: AttributeValue) -> String {
         let placeholder = format!(":v{}", self.values.len());
         self.values.insert(placeholder.clone(), value);
@@ -70,6 +77,7 @@ impl Placeholders {
             Condition::Less(path, value) => self.compare(path, "<", value),
             Condition::LessOrEqual(path, value) => self.compare(path, "<=", value),
             Condition::Greater(path, value) => self.compare(path, ">", value),
+            Condition::GreaterOrEqual(path, value) => self.compare(path, ">=", value),
             Condition::BeginsWith(path, value) => {
                 let (path, value) = (self.path(path), self.value(value));
                 format!("begins_with({path}, {value})")

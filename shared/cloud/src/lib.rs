@@ -32,13 +32,13 @@ mod table;
 
 pub use access::{AccessChange, AccessOutcome};
 pub use actions::{CreateActionOutcome, PlannedChunk};
-pub use anonymising::AnonymiseOutcome;
+pub use anonymising::{Anonymisation, AnonymiseOutcome};
 pub use archives::CompletedExport;
 pub use chunks::{TakeOutcome, TakenItem};
 pub use connect::{Cloud, CloudSettings, ConnectOptions, SettingError};
 pub use contact_lists::{ContactPage, ContactQuery, CursorError, ScanPage};
 pub use contacts::{CreateOutcome, PastAction, UpdateOutcome};
-pub use documents::DocumentOutcome;
+pub use documents::{DocumentOutcome, WholeContact};
 pub use error::CloudError;
 pub use idempotency::{IdempotencyClaim, Replay};
 pub use keys::archive_of_object;
@@ -50,6 +50,7 @@ pub use objects::{
 };
 pub use open_work::{Due, OpenWork, SHARDS};
 pub use purges::Purge;
+pub use queues::WorkQueue;
 pub use restores::{ReadyRestore, RestoreOrigin, RestoreOutcome};
 pub use saved_archives::{RestoredFrom, SavedUpload, UPLOAD_RECORD_LIFE};
 pub use signing::SigningKey;

@@ -26,6 +26,7 @@ pub use archive_upload::ArchiveUpload;
 pub use parts::PartReceipt;
 pub use restored::RestoredParts;
 pub use saved::SavedSource;
+pub(crate) use store::MAX_COPY_BYTES;
 pub use store::{StoreOutcome, UploadedObject};
 
 use crate::connect::Cloud;
@@ -65,7 +66,7 @@ impl ObjectBytes {
     /// # Errors
     /// [`CloudError`] when the connection breaks.
     pub async fn next(&mut self) -> Option<Result<Bytes, CloudError>> {
-        let broken = |_| CloudError::Failed {
+        let broken = |_| CloudError::Unavailable {
             operation: "GetObject",
             code: "the connection broke".to_owned(),
         };
@@ -222,13 +223,13 @@ impl Cloud {
     ///
     /// # Errors
     /// [`CloudError`] when S3 fails.
-    pub async fn archive_object_size(&self, archive: &Archive) -> Result<Option<u64>, CloudError> {
+    pub async fn archive_object_size(&self, object_key: &str) -> Result<Option<u64>, CloudError> {
         let request = self
             .objects
             .client
             .head_object()
             .bucket(&self.objects.archives_bucket);
-        match request.key(&archive.object_key).send().await {
+        match request.key(object_key).send().await {
             Ok(found) => Ok(found.content_length().and_then(|size| u64::try_from(size).ok())),
             Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => Ok(None),
             Err(error) => Err(failed("HeadObject")(error)),

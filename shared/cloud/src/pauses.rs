@@ -55,6 +55,42 @@ impl Pauses {
     }
 }
 
+/// How often what must not be done anew is tried: with the SDK's first backoff of a second, for four minutes.
+const LONG_TRIES: u32 = 9;
+/// The longest of these pauses, as many times as the first.
+const LONGEST: u32 = 60;
+
+/// The pauses between the tries of a call that AWS itself fails at, each with the SDK's own tries.
+pub(crate) struct LongPauses {
+    operation: &'static str,
+    pause: Duration,
+    longest: Duration,
+    tries: u32,
+}
+
+impl LongPauses {
+    pub(crate) fn of(operation: &'static str, first: Duration) -> Self {
+        Self {
+            operation,
+            pause: first,
+            longest: first * LONGEST,
+            tries: 0,
+        }
+    }
+
+    /// Waits twice as long with each try; after the last, fails with what the call failed with.
+    pub(crate) async fn next(&mut self, error: CloudError) -> Result<(), CloudError> {
+        self.tries += 1;
+        if self.tries >= LONG_TRIES {
+            return Err(error);
+        }
+        tracing::warn!(%error, operation = self.operation, "tried again after a pause");
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(self.longest);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,13 +6,16 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use oubli_domain::DocumentId;
 use oubli_domain::contact::Shelf;
+use oubli_domain::document::Document;
 use serde::{Deserialize, Serialize};
 
 use crate::connect::Cloud;
+use crate::documents::WholeContact;
 use crate::error::CloudError;
 use crate::expression::{Attributes, Condition, Update, text};
 use crate::items;
 use crate::keys;
+use crate::objects::MAX_COPY_BYTES;
 use crate::open_work;
 use crate::table::{Query, Transacted};
 
@@ -47,6 +50,9 @@ pub struct Purge {
     /// It was deleted once, and is looked at a second time.
     #[serde(default)]
     pub again: bool,
+    /// Of documents whose records are gone already, one may be about to be stored: it is looked at twice.
+    #[serde(default)]
+    pub recent: bool,
 }
 
 impl Purge {
@@ -58,6 +64,18 @@ impl Purge {
             if_awaiting: false,
             restoring: false,
             again: false,
+            recent: false,
+        }
+    }
+
+    /// The documents of a contact whose records go in the transaction that notes this.
+    pub(crate) fn of_whole(whole: &WholeContact, now: Timestamp) -> Self {
+        Self {
+            recent: whole
+                .documents
+                .iter()
+                .any(|document| may_be_copied(document.stored_at, now)),
+            ..Self::of_shelf(whole.contact.shelf())
         }
     }
 
@@ -160,9 +178,51 @@ impl Cloud {
                 if purge.restoring || was_busy {
                     return Ok(());
                 }
+                if purge.recent {
+                    return self.looked_once(purge).await;
+                }
             }
         }
         self.requests.delete(&purge.key()).await
+    }
+
+    /// Deletes the objects of documents whose records went with their contact's data. Every key is known, so
+    /// nothing is listed, unless the bucket keeps versions, or documents were copied in parts. Answers whether
+    /// the note is done with and still there, to be deleted with the next write.
+    ///
+    /// # Errors
+    /// [`CloudError`]; the note stays, and the janitor tries again.
+    pub async fn purge_documents(
+        &self,
+        whole: &WholeContact,
+        purge: &Purge,
+        now: Timestamp,
+    ) -> Result<bool, CloudError> {
+        let is_large = |document: &Document| document.fields.size_bytes > MAX_COPY_BYTES;
+        if !whole.records_fit() || whole.documents.iter().any(is_large) {
+            self.purge(purge, now).await?;
+            return Ok(false);
+        }
+        let ids: Vec<_> = whole
+            .documents
+            .iter()
+            .map(|document| document.id.clone())
+            .collect();
+        let keeps_versions = self.objects.delete_documents(&purge.shelf, &ids).await?;
+        if keeps_versions {
+            self.purge(purge, now).await?;
+            return Ok(false);
+        }
+        self.objects.delete_uploads(&purge.shelf.tenant_id, ids).await?;
+        Ok(!purge.recent)
+    }
+
+    /// Keeps the note of documents for a second look.
+    async fn looked_once(&self, purge: &Purge) -> Result<(), CloudError> {
+        let looked = Update::of(purge.key())
+            .set("recent", AttributeValue::Bool(false))
+            .when(Condition::Present("pk"));
+        self.requests.update(looked).await.map(|_| ())
     }
 
     /// Keeps the note of a document for a second look, when it is due.
@@ -191,7 +251,9 @@ impl Cloud {
         let mut was_busy = false;
         loop {
             let (found, next) = self.contacts.query_page(query.clone(), None).await?;
-            was_busy |= found.iter().any(|document| may_be_copied(document, now));
+            was_busy |= found
+                .iter()
+                .any(|document| may_be_copied(stored_at(document), now));
             let found: Vec<_> = found.iter().filter_map(items::key_of).collect();
             let documents = found.iter().filter_map(|key| key.sk.strip_prefix(&prefix));
             let documents = documents.filter_map(|id| DocumentId::parse(id).ok()).collect();
@@ -244,9 +306,13 @@ impl Cloud {
     }
 }
 
-/// Whether the bytes of a document may be on their way to its place, by its record: it awaits them, or got
-/// them so lately that a repetition of the request may still be at it.
-fn may_be_copied(document: &Attributes, now: Timestamp) -> bool {
-    let stored_at = items::text_of(document, "stored_at").and_then(|at| at.parse::<Timestamp>().ok());
+/// When a document's bytes were stored, by its record.
+fn stored_at(document: &Attributes) -> Option<Timestamp> {
+    items::text_of(document, "stored_at").and_then(|at| at.parse().ok())
+}
+
+/// Whether the bytes of a document may be on their way to its place: it awaits them, or got them so lately
+/// that a repetition of the request may still be at it.
+fn may_be_copied(stored_at: Option<Timestamp>, now: Timestamp) -> bool {
     stored_at.is_none_or(|stored_at| now.duration_since(stored_at) < COPY_TIME)
 }

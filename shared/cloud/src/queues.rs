@@ -4,7 +4,7 @@
 //! do not make another's single one wait ("Amazon SQS fair queues", Amazon SQS Developer Guide).
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, SendMessageBatchRequestEntry};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use oubli_domain::TenantId;
 use oubli_domain::action::ActionKind;
@@ -12,7 +12,7 @@ use oubli_domain::message::{ItemMessage, NotifyMessage, PlanMessage};
 use serde::Serialize;
 
 use crate::connect::Cloud;
-use crate::error::{CloudError, failed};
+use crate::error::{CloudError, failed, refused};
 
 /// SQS takes ten messages a call.
 const BATCH: usize = 10;
@@ -28,7 +28,54 @@ pub(crate) struct Queues {
     pub(crate) notifier: String,
 }
 
+/// The queue of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkQueue {
+    /// Of `bulk-planner`.
+    BulkPlanner,
+    /// Of `archive-builder`.
+    ArchiveBuilder,
+    /// Of `anonymiser`.
+    Anonymiser,
+    /// Of `restorer`.
+    Restorer,
+    /// Of `notifier`.
+    Notifier,
+}
+
 impl Cloud {
+    /// Has deliveries of a queue's messages, each named by its receipt handle, end after so many seconds: then
+    /// the messages are delivered again.
+    ///
+    /// # Errors
+    /// [`CloudError`] when SQS fails; the messages then come again when their visibility timeout is over.
+    pub async fn hide_messages(
+        &self,
+        queue: WorkQueue,
+        deliveries: &[(String, u32)],
+    ) -> Result<(), CloudError> {
+        let operation = "ChangeMessageVisibilityBatch";
+        let queue = self.queues.url(queue);
+        for deliveries in deliveries.chunks(BATCH) {
+            let mut entries = Vec::with_capacity(deliveries.len());
+            for (index, (receipt_handle, seconds)) in deliveries.iter().enumerate() {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(receipt_handle)
+                    .visibility_timeout(i32::try_from(*seconds).unwrap_or(i32::MAX))
+                    .build();
+                entries.push(entry.map_err(|_| CloudError::Request { operation })?);
+            }
+            let request = self.queues.client.change_message_visibility_batch();
+            let request = request.queue_url(queue).set_entries(Some(entries));
+            let answer = request.send().await.map_err(failed(operation))?;
+            if let Some(entry) = answer.failed().first() {
+                return Err(refused(operation, entry.code()));
+            }
+        }
+        Ok(())
+    }
+
     /// Tells `bulk-planner` to do an action's next step.
     ///
     /// # Errors
@@ -54,11 +101,11 @@ impl Cloud {
     /// # Errors
     /// [`CloudError`] when SQS does not take all of them.
     pub async fn send_items(&self, kind: ActionKind, messages: &[ItemMessage]) -> Result<(), CloudError> {
-        let queue = match kind {
-            ActionKind::Export => &self.queues.archive_builder,
-            ActionKind::Anonymise => &self.queues.anonymiser,
-            ActionKind::Restore => &self.queues.restorer,
-        };
+        let queue = self.queues.url(match kind {
+            ActionKind::Export => WorkQueue::ArchiveBuilder,
+            ActionKind::Anonymise => WorkQueue::Anonymiser,
+            ActionKind::Restore => WorkQueue::Restorer,
+        });
         // Owned batches: a future over a borrowed one is not general enough to be sent to a thread.
         let batches: Vec<Vec<ItemMessage>> = messages.chunks(BATCH).map(<[_]>::to_vec).collect();
         stream::iter(batches)
@@ -70,6 +117,16 @@ impl Cloud {
 }
 
 impl Queues {
+    fn url(&self, queue: WorkQueue) -> &str {
+        match queue {
+            WorkQueue::BulkPlanner => &self.bulk_planner,
+            WorkQueue::ArchiveBuilder => &self.archive_builder,
+            WorkQueue::Anonymiser => &self.anonymiser,
+            WorkQueue::Restorer => &self.restorer,
+            WorkQueue::Notifier => &self.notifier,
+        }
+    }
+
     async fn send(&self, queue: &str, tenant: &TenantId, message: &impl Serialize) -> Result<(), CloudError> {
         let operation = "SendMessage";
         let body = serde_json::to_string(message).map_err(|_| CloudError::Request { operation })?;
@@ -98,10 +155,7 @@ impl Queues {
         let answer = request.send().await.map_err(failed(operation))?;
         match answer.failed().first() {
             None => Ok(()),
-            Some(refused) => Err(CloudError::Failed {
-                operation,
-                code: refused.code().to_owned(),
-            }),
+            Some(entry) => Err(refused(operation, entry.code())),
         }
     }
 }

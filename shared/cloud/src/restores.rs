@@ -125,7 +125,7 @@ impl Cloud {
         Ok(matches!(self.contacts.transact(writes).await?, Transacted::Yes))
     }
 
-    /// Brings a contact back: its fields and index keys, its documents, the item and its count, in one
+    /// Brings a contact back: its fields and index keys, its documents and the item, in one
     /// transaction. Nothing of it happens unless the contact is still what was read, was not erased, the
     /// archive is still there, and this attempt still holds the item and its shelf.
     ///
@@ -182,7 +182,7 @@ impl Cloud {
                 RestoreOrigin::Upload(..) => None,
             },
         };
-        writes.extend(self.end_item_writes(action, chunk, taken, Some(id), &past)?);
+        writes.push(self.end_item_write(action, chunk, taken, Some(id), &past)?);
         let past_key = keys::past_action(tenant, id, &action.id);
         let past = items::with_key(items::write("past action", &past)?, &past_key);
         writes.push(self.contacts.put_write(past, None)?);

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 use jiff::SignedDuration;
 use oubli_domain::paging::MAX_EXACT_TOTAL;
 
-use crate::error::{CloudError, code_of, failed};
+use crate::error::{CloudError, code_of, failed, refused};
 use crate::expression::{Attributes, Condition, Placeholders, Update, text};
 use crate::items::{key_of, with_key};
 use crate::keys::Key;
@@ -75,6 +75,8 @@ pub(crate) struct Query {
     pub(crate) partition: (&'static str, String),
     pub(crate) range: Option<Condition>,
     pub(crate) filter: Option<Condition>,
+    /// Which attributes to read, separated by commas; `None`: all.
+    pub(crate) projection: Option<&'static str>,
     pub(crate) backwards: bool,
     pub(crate) after: Option<Attributes>,
 }
@@ -87,6 +89,7 @@ impl Query {
             partition: ("pk", pk),
             range: None,
             filter: None,
+            projection: None,
             backwards: false,
             after: None,
         }
@@ -290,6 +293,7 @@ impl Table {
             key_condition = format!("{key_condition} AND {}", placeholders.condition(range));
         }
         let filter = query.filter.map(|filter| placeholders.condition(filter));
+        let projection = query.projection.map(|names| placeholders.names(names));
         let (names, values) = placeholders.into_parts();
         self.client
             .query()
@@ -297,6 +301,7 @@ impl Table {
             .set_index_name(query.index.map(str::to_owned))
             .key_condition_expression(key_condition)
             .set_filter_expression(filter)
+            .set_projection_expression(projection)
             .set_expression_attribute_names(names)
             .set_expression_attribute_values(values)
             .scan_index_forward(!query.backwards)
@@ -437,10 +442,7 @@ impl Table {
                 .filter(|code| *code != "None")
                 .find(|code| !passing.contains(code))
             {
-                return Err(CloudError::Failed {
-                    operation: TRANSACT,
-                    code: code.to_owned(),
-                });
+                return Err(refused(TRANSACT, code));
             }
             pauses.next().await?;
         }

@@ -1,8 +1,8 @@
 //! Data actions: one run of export, anonymise or restore over one or many contacts.
 //!
 //! An action is planned in chunks of up to [`MAX_CHUNK_ITEMS`] contacts. Each contact has its own
-//! item with its own result; counts are kept per chunk and folded into the action when a chunk
-//! has ended, so that no record is hot. [`Action::next_step`] and [`Counts::end_state`] are the
+//! item with its own result; how many have ended is counted from the items when a chunk has ended, and
+//! folded into the action, so that no record is written for every item. [`Action::next_step`] and [`Counts::end_state`] are the
 //! whole life of an action; the rest is writing it down.
 
 mod mail;
@@ -157,6 +157,18 @@ impl Counts {
         }
     }
 
+    /// Counts so many more items that ended in a state; those that have not ended are not counted.
+    pub fn count(&mut self, state: ItemState, items: u64) {
+        let counter = match state {
+            ItemState::Done => &mut self.done,
+            ItemState::Failed => &mut self.failed,
+            ItemState::Skipped => &mut self.skipped,
+            ItemState::Stopped => &mut self.stopped,
+            ItemState::Queued | ItemState::Running => return,
+        };
+        *counter = counter.saturating_add(items);
+    }
+
     /// In which state an action ends with these counts.
     pub fn end_state(self, stop_requested: bool) -> ActionState {
         if stop_requested || self.stopped > 0 {
@@ -303,10 +315,18 @@ pub struct Chunk {
     pub number: u32,
     /// Its items.
     pub total: u64,
-    /// How many of them ended, and how.
+    /// How many of them ended, and how: counted from the items once it is folded, until then as the workers
+    /// have told, never more than have ended.
     pub counts: Counts,
     /// Whether it is counted in its action.
     pub folded: bool,
+    /// How often failed items were put back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub requeued: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// One item of an action: a contact, or the archive or upload from which one is restored.

@@ -40,9 +40,21 @@ pub struct ArchiveStamp {
     /// Their bytes.
     #[serde(default)]
     pub document_bytes: u64,
+    /// Its bytes in S3; stamps of earlier releases do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<StoredObject>,
     /// When it was first fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloaded_at: Option<Timestamp>,
+}
+
+/// An object of the bucket of archives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObject {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
 }
 
 /// The record of an archive that was completed.

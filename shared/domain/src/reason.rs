@@ -42,11 +42,13 @@ pub enum Reason {
     ArchiveForeign,
     /// A content of the archive is not what its manifest says.
     ArchiveDamaged,
+    /// The contact is anonymised, but storage would not delete its documents at any try.
+    DocumentsNotDeleted,
 }
 
 impl Reason {
     /// Every reason there is: for the documents and their test.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ContactAbsent,
         Self::AlreadyAnonymised,
         Self::DocumentUnreadable,
@@ -65,6 +67,7 @@ impl Reason {
         Self::ArchiveNotAuthentic,
         Self::ArchiveForeign,
         Self::ArchiveDamaged,
+        Self::DocumentsNotDeleted,
     ];
 
     /// The stable code, as the API writes it.
@@ -88,6 +91,7 @@ impl Reason {
             Self::ArchiveNotAuthentic => "archive_not_authentic",
             Self::ArchiveForeign => "archive_foreign",
             Self::ArchiveDamaged => "archive_damaged",
+            Self::DocumentsNotDeleted => "documents_not_deleted",
         }
     }
 
@@ -134,6 +138,9 @@ impl Reason {
             Self::ArchiveForeign => "The archive was made for another tenant. Nothing was written.",
             Self::ArchiveDamaged => {
                 "A content of the archive is not what its signed manifest says. Nothing was written."
+            }
+            Self::DocumentsNotDeleted => {
+                "The contact is anonymised, but S3 refused at every try to delete its documents. The logs of `anonymiser` name the error. Oubli goes on trying; a retry of the action ends the item once they are gone."
             }
         }
     }

@@ -33,8 +33,37 @@ impl Retry {
     }
 }
 
+/// A message that is to be delivered again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redelivery {
+    /// By which SQS knows this delivery.
+    pub receipt_handle: String,
+    /// How often it was delivered, this time included.
+    pub receive_count: u32,
+}
+
+/// What came of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct BatchOutcome {
+    /// Lambda's answer.
+    pub response: SqsBatchResponse,
+    /// The messages that the answer names.
+    pub again: Vec<Redelivery>,
+    succeeded: Vec<(String, Redelivery)>,
+}
+
+impl BatchOutcome {
+    /// Has the messages that were dealt with delivered again as well.
+    pub fn fail_all(&mut self) {
+        for (message_id, redelivery) in std::mem::take(&mut self.succeeded) {
+            self.response.add_failure(message_id);
+            self.again.push(redelivery);
+        }
+    }
+}
+
 /// Deals with the records of a batch, at most `concurrency` (at least 1) at a time, begun in the
-/// order of the batch.
+/// order of the batch. `handle` is given the message and how often it was delivered.
 ///
 /// `span_of` gives the span of a message's work, with its ids; what is logged of its end stands in it.
 ///
@@ -46,38 +75,46 @@ pub async fn run_batch<M, S, F, Fut>(
     concurrency: usize,
     span_of: S,
     handle: F,
-) -> SqsBatchResponse
+) -> BatchOutcome
 where
     M: DeserializeOwned,
     S: Fn(&M) -> Span,
-    F: Fn(M) -> Fut,
+    F: Fn(M, u32) -> Fut,
     Fut: Future<Output = Result<(), Retry>>,
 {
     let (span_of, handle) = (&span_of, &handle);
-    let failed: Vec<String> = stream::iter(event.records)
+    let dealt: Vec<_> = stream::iter(event.records)
         .map(|record| async move {
             let message_id = record.message_id.clone().unwrap_or_default();
-            let receive_count = record
-                .attributes
-                .get("ApproximateReceiveCount")
-                .map(String::as_str);
-            let span = tracing::info_span!("record", message_id, receive_count);
+            let redelivery = Redelivery {
+                receipt_handle: record.receipt_handle.clone().unwrap_or_default(),
+                receive_count: receive_count(&record),
+            };
+            let span = tracing::info_span!("record", message_id, receive_count = redelivery.receive_count);
             let succeeded = run_record(&record, span_of, handle).instrument(span).await;
-            (!succeeded).then_some(message_id)
+            (message_id, redelivery, succeeded)
         })
         .buffered(concurrency.max(1))
-        .filter_map(std::future::ready)
         .collect()
         .await;
 
-    let mut response = SqsBatchResponse::default();
+    let mut outcome = BatchOutcome::default();
     let mut named = BTreeSet::new();
-    for message_id in failed {
-        if named.insert(message_id.clone()) {
-            response.add_failure(message_id);
+    for (message_id, redelivery, succeeded) in dealt {
+        if succeeded {
+            outcome.succeeded.push((message_id, redelivery));
+        } else if named.insert(message_id.clone()) {
+            outcome.response.add_failure(message_id);
+            outcome.again.push(redelivery);
         }
     }
-    response
+    outcome
+}
+
+/// How often a message was delivered, as SQS counts; 1 where it does not say.
+fn receive_count(record: &SqsMessage) -> u32 {
+    let count = record.attributes.get("ApproximateReceiveCount");
+    count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
 /// What a batch of so many records adds to its function's metrics.
@@ -98,7 +135,7 @@ async fn run_record<M, S, F, Fut>(record: &SqsMessage, span_of: &S, handle: &F) 
 where
     M: DeserializeOwned,
     S: Fn(&M) -> Span,
-    F: Fn(M) -> Fut,
+    F: Fn(M, u32) -> Fut,
     Fut: Future<Output = Result<(), Retry>>,
 {
     let message = match serde_json::from_str::<M>(record.body.as_deref().unwrap_or_default()) {
@@ -115,18 +152,20 @@ where
         }
     };
     let span = span_of(&message);
-    run_message(message, handle).instrument(span).await
+    run_message(message, receive_count(record), handle)
+        .instrument(span)
+        .await
 }
 
 /// Deals with one message and says whether it is done with.
-async fn run_message<M, F, Fut>(message: M, handle: &F) -> bool
+async fn run_message<M, F, Fut>(message: M, receive_count: u32, handle: &F) -> bool
 where
-    F: Fn(M) -> Fut,
+    F: Fn(M, u32) -> Fut,
     Fut: Future<Output = Result<(), Retry>>,
 {
     // The panicking record's own values are gone; what it shares with others are AWS clients and
     // records in tables, which every step finds as another process may have left them.
-    match AssertUnwindSafe(async { handle(message).await })
+    match AssertUnwindSafe(async { handle(message, receive_count).await })
         .catch_unwind()
         .await
     {

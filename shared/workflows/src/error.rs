@@ -48,6 +48,17 @@ pub enum WorkflowError {
 }
 
 impl WorkflowError {
+    /// Whether the failure is of AWS, or of the moment, and says nothing of what was to be done.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Busy => true,
+            Self::Internal(error) => error
+                .downcast_ref::<CloudError>()
+                .is_some_and(CloudError::is_passing),
+            _ => false,
+        }
+    }
+
     /// An unforeseen failure.
     pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(error.into())

@@ -11,16 +11,17 @@ use jiff::Timestamp;
 use oubli_archive::contents::{ArchiveBuild, ArchivePlan, BuildError, DocumentHashes, DocumentStart};
 use oubli_archive::hashes::{ContentHasher, ContentHashes};
 use oubli_archive::zip64::{ArchiveSummary, DEFAULT_PART_BYTES, MAX_ARCHIVE_BYTES};
-use oubli_cloud::{CompletedExport, TakenItem};
-use oubli_domain::action::{Action, ActionKind, MAX_ITEM_ATTEMPTS, Verdict};
+use oubli_cloud::CompletedExport;
+use oubli_domain::action::{ActionKind, ItemState, MAX_ITEM_ATTEMPTS, Verdict};
 use oubli_domain::archive::{Archive, ArchiveState, archive_expiry};
 use oubli_domain::contact::{Contact, HOLD_LIFE, Hold, Shelf};
-use oubli_domain::document::Document;
+use oubli_domain::document::{Document, DocumentState};
 use oubli_domain::message::ItemMessage;
-use oubli_domain::{ArchiveId, ContactId, Language, Reason, Sha256, TenantId};
+use oubli_domain::{ArchiveId, ContactId, Reason, Sha256};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
+use crate::working::{ItemBatch, Task};
 use parts::PartSender;
 use reading::{DocumentReader, WantedDocument};
 
@@ -52,12 +53,21 @@ fn of_build(error: BuildError) -> ExportError {
 }
 
 /// The export of one contact, as this attempt has taken it.
-struct Task {
-    action: Action,
-    chunk: u32,
-    taken: TakenItem,
+struct Export<'a> {
+    batch: &'a ItemBatch,
+    task: &'a Task,
     contact: ContactId,
     archive: ArchiveId,
+}
+
+/// How an attempt at an export ended.
+enum Ending {
+    /// The item has ended so.
+    Ended(ItemState),
+    /// Another attempt has the item.
+    Lost,
+    /// The batch has read enough: the item was given back, and is handed out again.
+    Postponed,
 }
 
 impl Oubli {
@@ -65,77 +75,72 @@ impl Oubli {
     ///
     /// # Errors
     /// [`WorkflowError::Busy`], [`WorkflowError::Internal`]: the message is to come again.
-    pub async fn build_archive(&self, message: &ItemMessage) -> Result<(), WorkflowError> {
-        let Some((action, taken)) = self.begin_item(ActionKind::Export, message).await? else {
+    pub async fn build_archive(
+        &self,
+        batch: &ItemBatch,
+        message: &ItemMessage,
+        receive_count: u32,
+    ) -> Result<(), WorkflowError> {
+        let begun = self
+            .begin_item(batch, ActionKind::Export, message, receive_count)
+            .await?;
+        let Some(task) = begun else {
             return Ok(());
         };
-        let contact = ContactId::from(taken.item.id.clone());
-        let archive = taken.item.archive_id.clone();
-        let task = Task {
+        let archive = task.taken.item.archive_id.clone();
+        let export = Export {
+            batch,
+            contact: ContactId::from(task.taken.item.id.clone()),
             archive: archive.ok_or_else(|| WorkflowError::internal("an item has no archive"))?,
-            chunk: message.chunk,
-            action,
-            taken,
-            contact,
+            task: &task,
         };
-        self.export_taken(&task).await?;
-        self.settle_chunk(&task.action.tenant_id, &task.action.id, task.chunk)
-            .await
+        match self.export_taken(&export).await {
+            Ok(Ending::Ended(state)) => self.item_ended(batch, message, state).await,
+            Ok(Ending::Lost) => self.item_lost(batch, message).await,
+            Ok(Ending::Postponed) => {
+                let item = vec![message.item_id.clone()];
+                self.send_items(&task.action, task.chunk, item).await?;
+            }
+            Err(error) => {
+                self.give_back(&task, &error).await;
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
-    async fn export_taken(&self, task: &Task) -> Result<(), WorkflowError> {
-        let (action, taken) = (&task.action, &task.taken);
-        let tenant = &action.tenant_id;
-        if taken.item.attempts > 1 {
-            // Earlier attempts lost their lease: what they left is nobody's.
-            let own = &taken.attempt_id;
-            self.cloud.clear_attempts(tenant, &task.archive, own).await?;
-        }
+    async fn export_taken(&self, export: &Export<'_>) -> Result<Ending, WorkflowError> {
+        let Task { action, chunk, taken } = export.task;
         let outcome = if taken.item.attempts > MAX_ITEM_ATTEMPTS {
             Err(ExportError::Impossible(Reason::TooManyAttempts))
         } else {
-            self.hold(task).await?;
-            self.export(task).await
+            self.export(export).await
         };
-        if !matches!(outcome, Ok(CompletedExport::Recorded)) {
-            self.release(task).await;
+        if !matches!(outcome, Ok(Ending::Ended(_))) {
+            self.release(export).await;
         }
         match outcome {
-            Ok(_) => Ok(()),
+            Ok(ending) => Ok(ending),
             Err(ExportError::Impossible(reason)) => {
                 tracing::info!(reason = reason.code(), "the contact cannot be exported");
-                let verdict = Verdict::Failed(reason);
-                self.cloud
-                    .end_item(
-                        action,
-                        task.chunk,
-                        taken,
-                        verdict,
-                        Some(&task.contact),
-                        self.now(),
-                    )
+                let (verdict, contact) = (Verdict::Failed(reason), Some(&export.contact));
+                let ended = self
+                    .cloud
+                    .end_item(action, *chunk, taken, verdict, contact, self.now())
                     .await?;
-                Ok(())
+                Ok(if ended {
+                    Ending::Ended(ItemState::Failed)
+                } else {
+                    Ending::Lost
+                })
             }
             Err(ExportError::Workflow(error)) => Err(error),
         }
     }
 
-    /// Has anonymisations wait for this export, as long as its lease lasts at most.
-    async fn hold(&self, task: &Task) -> Result<(), WorkflowError> {
-        let until = self.now().saturating_add(HOLD_LIFE).unwrap_or(Timestamp::MAX);
-        let hold = Hold {
-            action_id: task.action.id.clone(),
-            attempt_id: task.taken.attempt_id.clone(),
-            until_ms: until.as_millisecond(),
-        };
-        let tenant = &task.action.tenant_id;
-        Ok(self.cloud.hold_contact(tenant, &task.contact, &hold).await?)
-    }
-
-    async fn release(&self, task: &Task) {
-        let (tenant, attempt) = (&task.action.tenant_id, &task.taken.attempt_id);
-        if let Err(error) = self.cloud.release_contact(tenant, &task.contact, attempt).await {
+    async fn release(&self, export: &Export<'_>) {
+        let (tenant, attempt) = (&export.task.action.tenant_id, &export.task.taken.attempt_id);
+        if let Err(error) = self.cloud.release_contact(tenant, &export.contact, attempt).await {
             // It ends by itself.
             tracing::warn!(%error, "an export that failed is still noted on its contact");
         }
@@ -143,14 +148,25 @@ impl Oubli {
 
     /// Exports a contact as it is; as it is by then, if a member changes it and a document that was
     /// to be read is gone.
-    async fn export(&self, task: &Task) -> Result<CompletedExport, ExportError> {
-        let (tenant, id) = (&task.action.tenant_id, &task.contact);
-        let mut whole = self.read_whole(tenant, id).await?;
+    async fn export(&self, export: &Export<'_>) -> Result<Ending, ExportError> {
+        let taken = &export.task.taken;
+        let mut whole = self.read_and_hold(export).await?;
+        if !export.batch.admits(whole.0.document_bytes).await {
+            self.give_back(export.task, &WorkflowError::Busy).await;
+            return Ok(Ending::Postponed);
+        }
+        if taken.item.attempts > 1 {
+            // Earlier attempts lost their lease: what they left is nobody's.
+            let tenant = &export.task.action.tenant_id;
+            self.cloud
+                .clear_attempts(tenant, &export.archive, &taken.attempt_id)
+                .await?;
+        }
         for _ in 1..READS {
             let version = whole.0.version;
-            match self.export_version(task, whole).await {
+            match self.export_version(export, whole).await {
                 Err(ExportError::Impossible(Reason::DocumentUnreadable)) => {
-                    whole = self.read_whole(tenant, id).await?;
+                    whole = self.read_and_hold(export).await?;
                     if whole.0.version == version {
                         return Err(ExportError::Impossible(Reason::DocumentUnreadable));
                     }
@@ -158,21 +174,17 @@ impl Oubli {
                 ended => return ended,
             }
         }
-        self.export_version(task, whole).await
+        self.export_version(export, whole).await
     }
 
     async fn export_version(
         &self,
-        task: &Task,
+        export: &Export<'_>,
         (contact, documents): (Contact, Vec<Document>),
-    ) -> Result<CompletedExport, ExportError> {
-        let tenant = &task.action.tenant_id;
-        contact.may_export().map_err(ExportError::Impossible)?;
-        let language = self
-            .cloud
-            .tenant(tenant)
-            .await?
-            .map_or(Language::En, |tenant| tenant.language);
+    ) -> Result<Ending, ExportError> {
+        let Task { action, chunk, taken } = export.task;
+        let tenant = &action.tenant_id;
+        let language = self.language_in(export.batch, tenant).await?;
         let (shelf, contact_version) = (contact.shelf(), contact.version);
         // S3 counts the age of an object that is sent in parts from when that was begun: from here, it deletes
         // nothing before its time.
@@ -183,7 +195,7 @@ impl Oubli {
             return Err(ExportError::Impossible(Reason::ArchiveTooLarge));
         }
         let (document_count, document_bytes) = (plan.documents().len() as u64, plan.document_bytes());
-        let mut sender = PartSender::new(&self.cloud, tenant, &task.archive, &task.taken.attempt_id);
+        let mut sender = PartSender::new(&self.cloud, tenant, &export.archive, &taken.attempt_id);
         let written = self.write_archive(&shelf, plan, &mut sender).await;
         let (summary, manifest_sha256, learned) = match written {
             Ok(written) => written,
@@ -201,10 +213,10 @@ impl Oubli {
         };
         let archive = Archive {
             tenant_id: tenant.clone(),
-            id: task.archive.clone(),
-            contact_id: task.contact.clone(),
+            id: export.archive.clone(),
+            contact_id: export.contact.clone(),
             contact_version,
-            action_id: task.action.id.clone(),
+            action_id: action.id.clone(),
             state: ArchiveState::Ready,
             object_key,
             document_count,
@@ -220,19 +232,13 @@ impl Oubli {
         self.keep_hashes(&shelf, learned).await;
         let completed = self
             .cloud
-            .complete_export(
-                &task.action,
-                task.chunk,
-                &task.taken,
-                (&archive, &shelf),
-                self.now(),
-            )
+            .complete_export((action, *chunk, taken), (&archive, &shelf), self.now())
             .await?;
         match completed {
-            CompletedExport::Recorded => Ok(completed),
+            CompletedExport::Recorded => Ok(Ending::Ended(ItemState::Done)),
             CompletedExport::ContactGone => {
                 self.cloud.delete_archive_object(&archive.object_key).await?;
-                let gone = match self.cloud.contact(tenant, &task.contact).await? {
+                let gone = match self.cloud.contact(tenant, &export.contact).await? {
                     None => Reason::ContactAbsent,
                     Some(contact) => contact.may_export().err().unwrap_or(Reason::ContactChanged),
                 };
@@ -241,26 +247,32 @@ impl Oubli {
             CompletedExport::Lost => {
                 tracing::warn!("another attempt has taken over; this one's archive is deleted");
                 self.cloud.delete_archive_object(&archive.object_key).await?;
-                Ok(completed)
+                Ok(Ending::Lost)
             }
         }
     }
 
-    /// Reads a contact and its documents as they are in one version.
-    async fn read_whole(
-        &self,
-        tenant: &TenantId,
-        id: &ContactId,
-    ) -> Result<(Contact, Vec<Document>), ExportError> {
-        let absent = || ExportError::Impossible(Reason::ContactAbsent);
-        let mut contact = self.cloud.contact(tenant, id).await?.ok_or_else(absent)?;
+    /// Reads a contact and its stored documents as they are in one version, and has anonymisations wait for
+    /// this export, as long as its lease lasts at most.
+    async fn read_and_hold(&self, export: &Export<'_>) -> Result<(Contact, Vec<Document>), ExportError> {
+        let (tenant, id) = (&export.task.action.tenant_id, &export.contact);
         for _ in 0..READS {
-            let documents = self.cloud.stored_documents(&contact.shelf()).await?;
-            let again = self.cloud.contact(tenant, id).await?.ok_or_else(absent)?;
-            if again.version == contact.version {
+            let Some(whole) = self.cloud.whole_contact(tenant, id).await? else {
+                return Err(ExportError::Impossible(Reason::ContactAbsent));
+            };
+            let (contact, mut documents) = (whole.contact, whole.documents);
+            contact.may_export().map_err(ExportError::Impossible)?;
+            let until = self.now().saturating_add(HOLD_LIFE).unwrap_or(Timestamp::MAX);
+            let hold = Hold {
+                action_id: export.task.action.id.clone(),
+                attempt_id: export.task.taken.attempt_id.clone(),
+                until_ms: until.as_millisecond(),
+            };
+            // The version has not changed after the documents were read: they are those of this version.
+            if self.cloud.hold_contact(&contact, &hold).await? {
+                documents.retain(|document| document.state == DocumentState::Stored);
                 return Ok((contact, documents));
             }
-            contact = again;
         }
         Err(ExportError::Impossible(Reason::ContactChanged))
     }

@@ -18,6 +18,7 @@ mod paging;
 mod planning;
 mod preview;
 mod provisioning;
+mod redelivering;
 mod restoring;
 mod settling;
 mod signing;
@@ -39,12 +40,14 @@ pub use contacts::{ContactCard, ContactListQuery, Expected};
 pub use documents::{NewDocument, Upload};
 pub use error::{Conflict, WorkflowError};
 pub use idempotency::Idempotency;
-pub use oubli_cloud::PastAction;
+pub use oubli_cloud::{PastAction, WorkQueue};
 pub use paging::PageRequest;
 pub use preview::{Blocked, ContactArchive, Preview};
 pub use provisioning::NewTenant;
+pub use redelivering::redelivery_pause;
 pub use signing::ArchiveKey;
 pub use sweeping::Swept;
+pub use working::ItemBatch;
 
 /// Who asks: read from a verified token, and from nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]

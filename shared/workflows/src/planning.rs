@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use oubli_cloud::PlannedChunk;
 use oubli_domain::ItemId;
-use oubli_domain::action::{Action, ItemState, MAX_CHUNK_ITEMS, PlannerStep, Selection};
+use oubli_domain::action::{Action, Counts, ItemState, MAX_CHUNK_ITEMS, PlannerStep, Selection};
 use oubli_domain::message::{ItemMessage, PlanMessage};
 
 use crate::Oubli;
@@ -174,6 +174,11 @@ impl Oubli {
             let not_begun = |id: &&ItemId| items.get(*id).is_none_or(|item| item.state == ItemState::Queued);
             let not_begun: Vec<_> = planned.iter().filter(not_begun).cloned().collect();
             if not_begun.is_empty() || self.cloud.stop_items(action, chunk, &not_begun).await? {
+                let stopped = Counts {
+                    stopped: not_begun.len() as u64,
+                    ..Counts::default()
+                };
+                self.cloud.add_progress(tenant, id, chunk, stopped).await?;
                 return self.settle_chunk(tenant, id, chunk).await;
             }
         }

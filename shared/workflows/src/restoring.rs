@@ -13,7 +13,7 @@ use oubli_archive::saved::{self, Refusal, SavedArchive};
 use oubli_archive::signature::PublicKey;
 use oubli_archive::zip64::MAX_ARCHIVE_BYTES;
 use oubli_cloud::{Purge, ReadyRestore, RestoreOrigin, RestoreOutcome, RestoredFrom, SavedSource, TakenItem};
-use oubli_domain::action::{Action, ActionKind, ITEM_LEASE, MAX_ITEM_ATTEMPTS, Verdict};
+use oubli_domain::action::{Action, ActionKind, ITEM_LEASE, ItemState, MAX_ITEM_ATTEMPTS, Verdict};
 use oubli_domain::contact::{Contact, ContactState, Restored, Shelf};
 use oubli_domain::message::ItemMessage;
 use oubli_domain::restore::{Replaces, Saved, Wish, decide};
@@ -22,6 +22,7 @@ use tracing::Span;
 
 use crate::Oubli;
 use crate::error::WorkflowError;
+use crate::working::{ItemBatch, Task};
 use documents::{Returned, write_documents};
 use origin::Origin;
 use source::{RangedReader, SourceError};
@@ -93,15 +94,36 @@ impl Oubli {
     ///
     /// # Errors
     /// [`WorkflowError::Busy`], [`WorkflowError::Internal`]: the message is to come again.
-    pub async fn restore_item(&self, message: &ItemMessage) -> Result<(), WorkflowError> {
-        let (tenant, chunk) = (&message.tenant_id, message.chunk);
-        let Some((action, taken)) = self.begin_item(ActionKind::Restore, message).await? else {
+    pub async fn restore_item(
+        &self,
+        batch: &ItemBatch,
+        message: &ItemMessage,
+        receive_count: u32,
+    ) -> Result<(), WorkflowError> {
+        let begun = self
+            .begin_item(batch, ActionKind::Restore, message, receive_count)
+            .await?;
+        let Some(task) = begun else {
             return self.forget_used(message).await;
         };
+        match self.restore_begun(&task).await {
+            Ok(Some(state)) => self.item_ended(batch, message, state).await,
+            Ok(None) => self.item_lost(batch, message).await,
+            Err(error) => {
+                self.give_back(&task, &error).await;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers how the item has ended by this attempt; `None`: another has it.
+    async fn restore_begun(&self, task: &Task) -> Result<Option<ItemState>, WorkflowError> {
+        let Task { action, chunk, taken } = task;
         let work = Work {
-            action: &action,
-            chunk,
-            taken: &taken,
+            action,
+            chunk: *chunk,
+            taken,
         };
         let mut contact = None;
         let ended = if taken.item.attempts > MAX_ITEM_ATTEMPTS {
@@ -111,17 +133,22 @@ impl Oubli {
             self.restore_patiently(work, &mut contact).await
         };
         match ended {
-            Ok(()) => {}
+            Ok(restored) => Ok(restored.then_some(ItemState::Done)),
             Err(RestoreError::Ended(verdict)) => {
                 tracing::info!(?verdict, "the contact is not restored");
-                self.cloud
-                    .end_item(&action, chunk, &taken, verdict, contact.as_ref(), self.now())
+                let ended = self
+                    .cloud
+                    .end_item(action, *chunk, taken, verdict, contact.as_ref(), self.now())
                     .await?;
+                let state = match verdict {
+                    Verdict::Failed(_) => ItemState::Failed,
+                    Verdict::Skipped(_) => ItemState::Skipped,
+                };
+                Ok(ended.then_some(state))
             }
-            Err(RestoreError::Moved) => return Err(WorkflowError::Busy),
-            Err(RestoreError::Workflow(error)) => return Err(error),
+            Err(RestoreError::Moved) => Err(WorkflowError::Busy),
+            Err(RestoreError::Workflow(error)) => Err(error),
         }
-        self.settle_chunk(tenant, &action.id, chunk).await
     }
 
     /// Deletes an upload from which was restored, should the one who restored have died before that.
@@ -137,12 +164,13 @@ impl Oubli {
         }
     }
 
-    /// Restores from the item's archive; from the bytes that it has by then, if others come meanwhile.
+    /// Restores from the item's archive; from the bytes that it has by then, if others come meanwhile. `false`:
+    /// another attempt has the item.
     async fn restore_patiently(
         &self,
         work: Work<'_>,
         contact: &mut Option<ContactId>,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<bool, RestoreError> {
         for _ in 1..TRIES {
             // A large future, on the heap; so is the next.
             match Box::pin(self.restore_once(work, contact)).await {
@@ -157,7 +185,7 @@ impl Oubli {
         &self,
         work: Work<'_>,
         contact: &mut Option<ContactId>,
-    ) -> Result<(), RestoreError> {
+    ) -> Result<bool, RestoreError> {
         let tenant = &work.action.tenant_id;
         let (origin, source) = self.origin(work, contact).await?;
         if source.size_bytes > MAX_ARCHIVE_BYTES {
@@ -194,7 +222,7 @@ impl Oubli {
             // It may be that the next attempt comes before the janitor.
             self.purge_now(&note).await;
         }
-        restored.map(|_| ())
+        restored
     }
 
     /// Verifies an archive, all of it.

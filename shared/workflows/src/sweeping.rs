@@ -189,7 +189,7 @@ impl Oubli {
         if broom_is_late {
             self.cloud.delete_archive_object(&found.object_key).await?;
         }
-        if self.cloud.archive_object_size(&found).await?.is_some() {
+        if self.cloud.archive_object_size(&found.object_key).await?.is_some() {
             if found.state == ArchiveState::Ready {
                 swept.expired += 1;
             }
@@ -214,7 +214,7 @@ impl Oubli {
         let Some(found) = found.filter(|found| found.object_key == object_key) else {
             return Ok(false);
         };
-        if self.cloud.archive_object_size(&found).await?.is_some() {
+        if self.cloud.archive_object_size(&found.object_key).await?.is_some() {
             return Ok(false);
         }
         self.note_gone(&found).await?;

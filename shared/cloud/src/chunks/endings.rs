@@ -1,17 +1,18 @@
-//! How an item ends: recorded, counted and told on the contact's card in one transaction.
+//! How an item ends: recorded, and told on the contact's card, in one transaction.
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
-use oubli_domain::action::{Action, ActionKind, ItemState, Verdict};
+use oubli_domain::action::{Action, ActionKind, Item, ItemState, Verdict};
 use oubli_domain::{ArchiveId, ContactId, TenantId};
 
-use super::{TakenItem, counter_of, held_by, item_state_code, read_item};
+use super::{TakenItem, begun, free_at, held_by, item_state_code, leased, read_item};
 use crate::connect::Cloud;
 use crate::contacts::PastAction;
 use crate::error::CloudError;
 use crate::expression::{Condition, Update, text};
 use crate::items;
 use crate::keys;
+use crate::purges::Purge;
 use crate::table::Transacted;
 
 impl Cloud {
@@ -40,21 +41,21 @@ impl Cloud {
             at: now,
             archive_id: None,
         };
-        self.end(action, chunk, taken, contact, past).await
+        self.end(action, chunk, taken, contact, past, None).await
     }
 
-    /// Records that an item is done of which all that it changes is changed already. `false`: this attempt
-    /// does not hold it any more.
+    /// Records that an item is done of which all that it changes is changed already, and deletes the note of
+    /// the objects that had to be deleted for it, if there is one that is done with. `false`: this attempt does
+    /// not hold the item any more.
     ///
     /// # Errors
     /// [`CloudError`].
     pub async fn complete_item(
         &self,
-        action: &Action,
-        chunk: u32,
-        taken: &TakenItem,
+        (action, chunk, taken): (&Action, u32, &TakenItem),
         contact: &ContactId,
         archive: Option<ArchiveId>,
+        done: Option<&Purge>,
         now: Timestamp,
     ) -> Result<bool, CloudError> {
         let past = PastAction {
@@ -65,7 +66,7 @@ impl Cloud {
             at: now,
             archive_id: archive,
         };
-        self.end(action, chunk, taken, Some(contact), past).await
+        self.end(action, chunk, taken, Some(contact), past, done).await
     }
 
     async fn end(
@@ -75,16 +76,22 @@ impl Cloud {
         taken: &TakenItem,
         contact: Option<&ContactId>,
         past: PastAction,
+        done: Option<&Purge>,
     ) -> Result<bool, CloudError> {
-        let mut writes = self.end_item_writes(action, chunk, taken, contact, &past)?;
-        let there = writes.len();
+        let mut writes = vec![self.end_item_write(action, chunk, taken, contact, &past)?];
         if let Some(contact) = contact {
             writes.extend(self.past_writes(&action.tenant_id, contact, &past)?);
         }
+        if let Some(done) = done {
+            writes.push(self.requests.delete_write(&done.key(), None)?);
+        }
         let mut outcome = self.requests.transact(writes).await?;
-        if outcome.refused(there).is_some() {
+        if outcome.refused(1).is_some() {
             // No contact, so no card on which it could stand.
-            let writes = self.end_item_writes(action, chunk, taken, contact, &past)?;
+            let mut writes = vec![self.end_item_write(action, chunk, taken, contact, &past)?];
+            if let Some(done) = done {
+                writes.push(self.requests.delete_write(&done.key(), None)?);
+            }
             outcome = self.requests.transact(writes).await?;
         }
         match outcome {
@@ -110,23 +117,48 @@ impl Cloud {
         ])
     }
 
-    /// The writes that end an item as the contact's card tells it, and count it, for a transaction.
-    pub(crate) fn end_item_writes(
+    /// The write by which this attempt has an item, for a transaction after which there is more to do: its
+    /// lease begins now, or goes on.
+    pub(crate) fn begin_item_write(
+        &self,
+        action: &Action,
+        chunk: u32,
+        taken: &TakenItem,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, CloudError> {
+        let key = keys::item(&action.tenant_id, &action.id, chunk, &taken.item.id);
+        if taken.is_leased {
+            return self.requests.check_write(&key, held_by(&taken.attempt_id));
+        }
+        let take = leased(Update::of(key), action, &taken.item, &taken.attempt_id, now);
+        self.requests.update_write(take.when(free_at(now)))
+    }
+
+    /// The write that ends an item as the contact's card tells it, for a transaction.
+    pub(crate) fn end_item_write(
         &self,
         action: &Action,
         chunk: u32,
         taken: &TakenItem,
         contact: Option<&ContactId>,
         ending: &PastAction,
-    ) -> Result<Vec<TransactWriteItem>, CloudError> {
+    ) -> Result<TransactWriteItem, CloudError> {
         let state = ending.state;
-        let (tenant, id) = (&action.tenant_id, &action.id);
-        let mut item = Update::of(keys::item(tenant, id, chunk, &taken.item.id))
+        let mut item = Update::of(keys::item(&action.tenant_id, &action.id, chunk, &taken.item.id))
             .set("state", text(item_state_code(state)))
             .set_or_remove("reason", ending.reason.map(|reason| text(reason.code())))
             .remove("lease_until")
-            .remove("lease_until_ms")
-            .when(held_by(&taken.attempt_id));
+            .remove("lease_until_ms");
+        item = if taken.is_leased {
+            item.when(held_by(&taken.attempt_id))
+        } else {
+            let condition = free_at(ending.at);
+            let queued = Item {
+                contact_id: None,
+                ..taken.item.clone()
+            };
+            begun(item, action, &queued, &taken.attempt_id).when(condition)
+        };
         if let Some(contact) = contact {
             item = item.set("contact_id", text(contact));
         }
@@ -137,11 +169,7 @@ impl Cloud {
         if action.kind == ActionKind::Export && state != ItemState::Done {
             item = item.remove("archive_id");
         }
-        let count = Update::of(keys::chunk(tenant, id, chunk)).add(counter_of(state), 1);
-        Ok(vec![
-            self.requests.update_write(item)?,
-            self.requests.update_write(count)?,
-        ])
+        self.requests.update_write(item)
     }
 
     /// Whether an item was ended just so by this very attempt, whose answer was lost.

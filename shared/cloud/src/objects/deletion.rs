@@ -1,11 +1,12 @@
 //! Deleting: objects in all their versions, uploads that were begun, whatever stands beneath a prefix.
 
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::error::BuildError;
+use aws_sdk_s3::types::{Delete, DeletedObject, ObjectIdentifier};
 use oubli_domain::contact::Shelf;
 use oubli_domain::{DocumentId, TenantId};
 
 use super::Objects;
-use crate::error::{CloudError, failed};
+use crate::error::{CloudError, failed, refused};
 use crate::keys;
 
 /// S3 deletes a thousand objects a call.
@@ -19,6 +20,31 @@ impl Objects {
     ) -> Result<(), CloudError> {
         self.delete(&self.documents_bucket, keys::document_object(shelf, document))
             .await
+    }
+
+    /// Deletes documents by their keys. Answers whether the bucket keeps versions, so that they are still there.
+    pub(crate) async fn delete_documents(
+        &self,
+        shelf: &Shelf,
+        documents: &[DocumentId],
+    ) -> Result<bool, CloudError> {
+        let mut keeps_versions = false;
+        for documents in documents.chunks(BATCH) {
+            let keys = documents
+                .iter()
+                .map(|document| ObjectIdentifier::builder().key(keys::document_object(shelf, document)));
+            let deleted = self
+                .delete_batch(
+                    &self.documents_bucket,
+                    keys.map(|key| key.build()).collect(),
+                    false,
+                )
+                .await?;
+            keeps_versions |= deleted
+                .iter()
+                .any(|deleted| deleted.delete_marker() == Some(true) || deleted.version_id().is_some());
+        }
+        Ok(keeps_versions)
     }
 
     pub(crate) async fn delete_upload(
@@ -153,21 +179,35 @@ impl Objects {
     async fn delete_all(
         &self,
         bucket: &str,
-        doomed: Vec<Result<ObjectIdentifier, aws_sdk_s3::error::BuildError>>,
+        doomed: Vec<Result<ObjectIdentifier, BuildError>>,
     ) -> Result<(), CloudError> {
+        let mut doomed = doomed.into_iter();
+        loop {
+            let batch: Vec<_> = doomed.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.delete_batch(bucket, batch, true).await?;
+        }
+    }
+
+    /// Deletes up to a thousand objects. Unless `quiet`, S3 tells of each what it did.
+    async fn delete_batch(
+        &self,
+        bucket: &str,
+        objects: Vec<Result<ObjectIdentifier, BuildError>>,
+        quiet: bool,
+    ) -> Result<Vec<DeletedObject>, CloudError> {
         let operation = "DeleteObjects";
         let unbuilt = |_| CloudError::Request { operation };
-        let doomed: Vec<_> = doomed.into_iter().collect::<Result<_, _>>().map_err(unbuilt)?;
-        for doomed in doomed.chunks(BATCH) {
-            let delete = Delete::builder().set_objects(Some(doomed.to_vec())).quiet(true);
-            let delete = delete.build().map_err(unbuilt)?;
-            let request = self.client.delete_objects().bucket(bucket).delete(delete);
-            let answer = request.send().await.map_err(failed(operation))?;
-            if let Some(error) = answer.errors().first() {
-                let code = error.code().unwrap_or("unknown").to_owned();
-                return Err(CloudError::Failed { operation, code });
-            }
+        let objects: Vec<_> = objects.into_iter().collect::<Result<_, _>>().map_err(unbuilt)?;
+        let delete = Delete::builder().set_objects(Some(objects)).quiet(quiet);
+        let delete = delete.build().map_err(unbuilt)?;
+        let request = self.client.delete_objects().bucket(bucket).delete(delete);
+        let answer = request.send().await.map_err(failed(operation))?;
+        if let Some(error) = answer.errors().first() {
+            return Err(refused(operation, error.code().unwrap_or("unknown")));
         }
-        Ok(())
+        Ok(answer.deleted.unwrap_or_default())
     }
 }

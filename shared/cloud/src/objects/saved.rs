@@ -240,7 +240,7 @@ impl Cloud {
             }
             Err(error) => return Err(failed(operation)(error)),
         };
-        let broken = || CloudError::Failed {
+        let broken = || CloudError::Unavailable {
             operation,
             code: "the connection broke".to_owned(),
         };

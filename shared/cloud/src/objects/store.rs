@@ -13,7 +13,7 @@ use crate::error::{CloudError, code_of, failed};
 use crate::keys;
 
 /// Up to this size S3 copies in one call, quickly enough for an HTTP answer.
-const SINGLE_COPY_BYTES: u64 = 256 * 1024 * 1024;
+pub(crate) const MAX_COPY_BYTES: u64 = 256 * 1024 * 1024;
 /// The parts of a larger copy, made side by side.
 const COPY_PART_BYTES: u64 = 256 * 1024 * 1024;
 const COPIES_IN_FLIGHT: usize = 10;
@@ -84,7 +84,7 @@ impl Cloud {
         document: &Document,
         uploaded: &UploadedObject,
     ) -> Result<StoreOutcome, CloudError> {
-        let outcome = if uploaded.size_bytes <= SINGLE_COPY_BYTES {
+        let outcome = if uploaded.size_bytes <= MAX_COPY_BYTES {
             self.copy_whole(document, uploaded).await?
         } else {
             self.copy_in_parts(document, uploaded).await?

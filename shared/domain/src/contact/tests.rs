@@ -45,6 +45,7 @@ fn archived(version: u64, archived_version: u64) -> Contact {
             expires_at: archive_expiry(now()),
             document_count: 3,
             document_bytes: 300,
+            object: None,
             downloaded_at: None,
         }),
         ..contact(version)

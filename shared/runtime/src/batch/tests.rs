@@ -35,12 +35,12 @@ fn failures(response: &SqsBatchResponse) -> Vec<&str> {
 
 #[tokio::test]
 async fn an_empty_batch_fails_nothing() {
-    let response = run_batch(event(&[]), 4, span_of, |_: Order| async {
+    let outcome = run_batch(event(&[]), 4, span_of, |_: Order, _| async {
         Err(Retry::because("never called"))
     })
     .await;
     assert_eq!(
-        serde_json::to_value(response).unwrap(),
+        serde_json::to_value(outcome.response).unwrap(),
         json!({ "batchItemFailures": [] })
     );
 }
@@ -56,14 +56,17 @@ async fn a_poison_message_harms_itself_only() {
         ("empty", ""),
         ("c", r#"{"number":4}"#),
     ];
-    let response = run_batch(event(&bodies), 2, span_of, |order: Order| {
+    let outcome = run_batch(event(&bodies), 2, span_of, |order: Order, _| {
         handled.borrow_mut().push(order.number);
         async { Ok(()) }
     })
     .await;
-    assert_eq!(failures(&response), ["not-json", "unknown-field", "empty"]);
     assert_eq!(
-        batch_metrics(bodies.len(), &response),
+        failures(&outcome.response),
+        ["not-json", "unknown-field", "empty"]
+    );
+    assert_eq!(
+        batch_metrics(bodies.len(), &outcome.response),
         [("Records", Unit::Count, 6), ("RecordsFailed", Unit::Count, 3)]
     );
     assert_eq!(handled.into_inner(), [1, 2, 4]);
@@ -78,7 +81,7 @@ async fn a_panic_is_a_retry_of_its_record() {
         ("d", r#"{"number":4}"#),
     ];
     let handled = Cell::new(0);
-    let response = run_batch(event(&bodies), 4, span_of, |order: Order| {
+    let outcome = run_batch(event(&bodies), 4, span_of, |order: Order, _| {
         // Before the first await and after it: both are the record's own affair.
         assert_ne!(order.number, 1, "at once");
         let handled = &handled;
@@ -90,7 +93,7 @@ async fn a_panic_is_a_retry_of_its_record() {
         }
     })
     .await;
-    assert_eq!(failures(&response), ["a", "c"]);
+    assert_eq!(failures(&outcome.response), ["a", "c"]);
     assert_eq!(handled.get(), 2);
 }
 
@@ -106,7 +109,7 @@ async fn records_begin_in_order_and_no_more_at_once_than_allowed() {
     for concurrency in [0, 1, 3] {
         let begun = RefCell::new(Vec::new());
         let (running, most) = (Cell::new(0_usize), Cell::new(0_usize));
-        let response = run_batch(event(&bodies), concurrency, span_of, |order: Order| {
+        let outcome = run_batch(event(&bodies), concurrency, span_of, |order: Order, _| {
             let (begun, running, most) = (&begun, &running, &most);
             async move {
                 begun.borrow_mut().push(order.number);
@@ -124,7 +127,7 @@ async fn records_begin_in_order_and_no_more_at_once_than_allowed() {
         assert_eq!(most.get(), concurrency.max(1));
         assert_eq!(begun.into_inner(), (0..20).collect::<Vec<_>>());
         assert_eq!(
-            failures(&response),
+            failures(&outcome.response),
             bodies.iter().map(|(id, _)| *id).collect::<Vec<_>>()
         );
     }
@@ -138,7 +141,7 @@ async fn a_duplicate_is_dealt_with_twice_and_named_once() {
         ("b", r#"{"number":2}"#),
         ("a", r#"{"number":1}"#),
     ];
-    let response = run_batch(event(&bodies), 1, span_of, |order: Order| {
+    let outcome = run_batch(event(&bodies), 1, span_of, |order: Order, _| {
         handled.set(handled.get() + 1);
         async move {
             if order.number == 1 {
@@ -150,15 +153,15 @@ async fn a_duplicate_is_dealt_with_twice_and_named_once() {
     })
     .await;
     assert_eq!(handled.get(), 3);
-    assert_eq!(failures(&response), ["a"]);
+    assert_eq!(failures(&outcome.response), ["a"]);
 }
 
 #[tokio::test]
 async fn a_failed_record_without_id_fails_the_batch() {
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [{ "body": "no json" }] })).unwrap();
-    let response = run_batch(event, 1, span_of, |_: Order| async { Ok(()) }).await;
+    let outcome = run_batch(event, 1, span_of, |_: Order, _| async { Ok(()) }).await;
     assert_eq!(
-        failures(&response),
+        failures(&outcome.response),
         [""],
         "Lambda takes an empty id as the failure of all"
     );
@@ -174,22 +177,58 @@ async fn the_log_names_the_message_and_not_its_content() {
         ("named", r#"{"Chloé":"Lefèvre"}"#),
         ("busy", r#"{"number":7}"#),
     ];
-    let response = run_batch(event(&bodies), 1, span_of, |_: Order| async {
+    let outcome = run_batch(event(&bodies), 1, span_of, |_: Order, _| async {
         Err(Retry::because(io::Error::other("the table is throttled")))
     })
     .await;
     drop(guard);
 
-    assert_eq!(failures(&response), ["poison", "named", "busy"]);
+    assert_eq!(failures(&outcome.response), ["poison", "named", "busy"]);
     let lines = lines_of(&captured);
     let ids: Vec<&Value> = lines.iter().map(|line| &line["message_id"]).collect();
     assert_eq!(ids, ["poison", "named", "busy"]);
     assert_eq!(lines[0]["kind"], "Data");
     assert_eq!(lines[2]["error"], "the table is throttled");
-    assert_eq!(lines[2]["receive_count"], "2");
+    assert_eq!(lines[2]["receive_count"], 2);
     assert_eq!(
         lines[2]["number"], 7,
         "the end of the work is told with the ids of the work"
     );
     assert!(!captured.text().contains("Lef"), "{}", captured.text());
+}
+
+#[tokio::test]
+async fn failed_messages_say_by_what_and_how_often_they_were_delivered() {
+    let record = |id: &str, body: &str, count: &str| {
+        json!({
+            "messageId": id, "receiptHandle": format!("handle-{id}"), "body": body,
+            "attributes": { "ApproximateReceiveCount": count },
+        })
+    };
+    let records = [
+        record("a", r#"{"number":1}"#, "1"),
+        record("b", r#"{"number":2}"#, "3"),
+        record("c", "no json", "4"),
+    ];
+    let event: SqsEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
+    let mut outcome = run_batch(event, 1, span_of, |order: Order, receive_count| async move {
+        assert_eq!(receive_count, if order.number == 1 { 1 } else { 3 });
+        if order.number == 1 {
+            Ok(())
+        } else {
+            Err(Retry::because("busy"))
+        }
+    })
+    .await;
+    let redelivery = |handle: &str, receive_count| Redelivery {
+        receipt_handle: handle.to_owned(),
+        receive_count,
+    };
+    assert_eq!(
+        outcome.again,
+        [redelivery("handle-b", 3), redelivery("handle-c", 4)]
+    );
+    outcome.fail_all();
+    assert_eq!(failures(&outcome.response), ["b", "c", "a"]);
+    assert_eq!(outcome.again.last(), Some(&redelivery("handle-a", 1)));
 }

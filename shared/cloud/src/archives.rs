@@ -9,6 +9,7 @@ use oubli_domain::{ArchiveId, TenantId};
 use crate::chunks::TakenItem;
 use crate::connect::Cloud;
 use crate::contacts::{PastAction, on_generation};
+use crate::documents::LearnedHashes;
 use crate::error::CloudError;
 use crate::expression::{Condition, Update, number, text};
 use crate::items;
@@ -34,9 +35,12 @@ pub enum CompletedExport {
     ContactGone,
 }
 
+/// Most documents of which an export records the hashes as it ends: DynamoDB takes 100 writes.
+pub const MAX_LEARNED: usize = 90;
+
 impl Cloud {
-    /// Records, in one transaction, that an export is done at `now`: the archive, the item, and what the
-    /// contact remembers of it. S3 must have the archive before. Failures of DynamoDB are waited out for some minutes.
+    /// Records, in one transaction, that an export is done at `now`: the archive, the item, what the contact
+    /// remembers of it, and the hashes of up to [`MAX_LEARNED`] documents that were learned. S3 must have the archive before. Failures of DynamoDB are waited out for some minutes.
     ///
     /// # Errors
     /// [`CloudError`] when DynamoDB fails; as all methods here.
@@ -44,11 +48,12 @@ impl Cloud {
         &self,
         work: (&Action, u32, &TakenItem),
         archive: (&Archive, &Shelf),
+        learned: &[LearnedHashes],
         now: Timestamp,
     ) -> Result<CompletedExport, CloudError> {
         let mut pauses = LongPauses::of("TransactWriteItems", self.first_backoff);
         loop {
-            match self.complete_export_once(work, archive, now).await {
+            match self.complete_export_once(work, archive, learned, now).await {
                 // The archive is there, and only this is left: it is not built again for it.
                 Err(error) if error.is_passing() => pauses.next(error).await?,
                 ended => return ended,
@@ -60,6 +65,7 @@ impl Cloud {
         &self,
         (action, chunk, taken): (&Action, u32, &TakenItem),
         (archive, shelf): (&Archive, &Shelf),
+        learned: &[LearnedHashes],
         now: Timestamp,
     ) -> Result<CompletedExport, CloudError> {
         let tenant = &archive.tenant_id;
@@ -122,7 +128,15 @@ impl Cloud {
                 self.requests.put_write(record.clone(), None)?,
                 self.contacts.put_write(card.clone(), None)?,
             ];
-            let outcome = self.requests.transact(writes).await?;
+            let mut with_hashes = writes.clone();
+            for hashes in learned.iter().take(MAX_LEARNED) {
+                with_hashes.push(self.contacts.update_write(hashes.update(shelf))?);
+            }
+            let mut outcome = self.requests.transact(with_hashes).await?;
+            if (writes.len()..writes.len() + learned.len()).any(|index| outcome.refused(index).is_some()) {
+                // One of the documents was deleted meanwhile. The archive is of the version before.
+                outcome = self.requests.transact(writes).await?;
+            }
             if matches!(outcome, Transacted::Yes)
                 || self.ended_by(action, chunk, taken, ItemState::Done).await?
             {

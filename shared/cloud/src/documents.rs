@@ -45,6 +45,27 @@ pub struct WholeContact {
     pub(crate) announced: u64,
 }
 
+/// Hashes of a document that were learned when it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LearnedHashes {
+    /// Of which document.
+    pub document_id: DocumentId,
+    /// Of its bytes.
+    pub sha256: Sha256,
+    /// Of its bytes.
+    pub crc32: Crc32,
+}
+
+impl LearnedHashes {
+    /// The write that keeps them with the document, if it is still stored.
+    pub(crate) fn update(&self, shelf: &Shelf) -> Update {
+        Update::of(keys::document(shelf, &self.document_id))
+            .set("sha256", text(self.sha256))
+            .set("crc32", text(self.crc32))
+            .when(Condition::Equal("state", text("stored")))
+    }
+}
+
 /// What came of changing a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DocumentOutcome {
@@ -332,18 +353,8 @@ impl Cloud {
     ///
     /// # Errors
     /// [`CloudError`].
-    pub async fn keep_hashes(
-        &self,
-        shelf: &Shelf,
-        document: &DocumentId,
-        sha256: &Sha256,
-        crc32: Crc32,
-    ) -> Result<(), CloudError> {
-        let update = Update::of(keys::document(shelf, document))
-            .set("sha256", text(sha256))
-            .set("crc32", text(crc32))
-            .when(Condition::Equal("state", text("stored")));
-        match self.contacts.update(update).await? {
+    pub async fn keep_hashes(&self, shelf: &Shelf, learned: &LearnedHashes) -> Result<(), CloudError> {
+        match self.contacts.update(learned.update(shelf)).await? {
             // A document that was deleted meanwhile needs no hashes.
             Written::Yes(_) | Written::No(_) => Ok(()),
         }

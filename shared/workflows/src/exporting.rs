@@ -8,10 +8,10 @@ mod reading;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use oubli_archive::contents::{ArchiveBuild, ArchivePlan, BuildError, DocumentHashes, DocumentStart};
+use oubli_archive::contents::{ArchiveBuild, ArchivePlan, BuildError, DocumentStart};
 use oubli_archive::hashes::{ContentHasher, ContentHashes};
 use oubli_archive::zip64::{ArchiveSummary, DEFAULT_PART_BYTES, MAX_ARCHIVE_BYTES};
-use oubli_cloud::CompletedExport;
+use oubli_cloud::{CompletedExport, LearnedHashes, MAX_LEARNED};
 use oubli_domain::action::{ActionKind, ItemState, MAX_ITEM_ATTEMPTS, Verdict};
 use oubli_domain::archive::{Archive, ArchiveState, archive_expiry};
 use oubli_domain::contact::{Contact, HOLD_LIFE, Hold, Shelf};
@@ -197,7 +197,7 @@ impl Oubli {
         let (document_count, document_bytes) = (plan.documents().len() as u64, plan.document_bytes());
         let mut sender = PartSender::new(&self.cloud, tenant, &export.archive, &taken.attempt_id);
         let written = self.write_archive(&shelf, plan, &mut sender).await;
-        let (summary, manifest_sha256, learned) = match written {
+        let (summary, manifest_sha256, mut learned) = match written {
             Ok(written) => written,
             Err(error) => {
                 sender.abort().await;
@@ -229,10 +229,13 @@ impl Oubli {
             downloaded_at: None,
             deleted_at: None,
         };
-        self.keep_hashes(&shelf, learned).await;
+        // Beyond what fits into one transaction they are kept before.
+        let many = learned.split_off(learned.len().min(MAX_LEARNED));
+        self.keep_hashes(&shelf, many).await;
+        let work = (&**action, *chunk, taken);
         let completed = self
             .cloud
-            .complete_export((action, *chunk, taken), (&archive, &shelf), self.now())
+            .complete_export(work, (&archive, &shelf), &learned, self.now())
             .await?;
         match completed {
             CompletedExport::Recorded => Ok(Ending::Ended(ItemState::Done)),
@@ -282,7 +285,7 @@ impl Oubli {
         shelf: &Shelf,
         plan: ArchivePlan,
         sender: &mut PartSender<'_>,
-    ) -> Result<(ArchiveSummary, Sha256, Vec<DocumentHashes>), ExportError> {
+    ) -> Result<(ArchiveSummary, Sha256, Vec<LearnedHashes>), ExportError> {
         let mut build = ArchiveBuild::new(plan, DEFAULT_PART_BYTES).map_err(of_build)?;
         let documents: Vec<_> = build.documents().iter().map(WantedDocument::of).collect();
         let reader = |wanted| DocumentReader::start(&self.cloud, shelf, wanted);
@@ -311,7 +314,11 @@ impl Oubli {
             }
             let hashes = build.finish_document().map_err(of_build)?;
             if hashes.learned {
-                learned.push(hashes);
+                learned.push(LearnedHashes {
+                    document_id: hashes.document_id,
+                    sha256: hashes.hashes.sha256,
+                    crc32: hashes.hashes.crc32,
+                });
             }
         }
         let manifest = build.finish_manifest().map_err(of_build)?;
@@ -324,15 +331,11 @@ impl Oubli {
 
     /// Keeps with the documents what was learned, so that the next archive need not read twice. The
     /// archive is whole without it: a failure here costs the next one time, and this one nothing.
-    async fn keep_hashes(&self, shelf: &Shelf, learned: Vec<DocumentHashes>) {
+    async fn keep_hashes(&self, shelf: &Shelf, learned: Vec<LearnedHashes>) {
         stream::iter(learned)
-            .for_each_concurrent(KEPT_AT_ONCE, |known| async move {
-                let (id, hashes) = (known.document_id, known.hashes);
-                let kept = self
-                    .cloud
-                    .keep_hashes(shelf, &id, &hashes.sha256, hashes.crc32)
-                    .await;
-                if let Err(error) = kept {
+            .for_each_concurrent(KEPT_AT_ONCE, |hashes| async move {
+                if let Err(error) = self.cloud.keep_hashes(shelf, &hashes).await {
+                    let id = hashes.document_id;
                     tracing::warn!(%error, document_id = %id, "what was learned of a document is not kept");
                 }
             })

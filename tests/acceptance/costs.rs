@@ -1,9 +1,11 @@
-//! What an export calls, for each contact and each document: the table of `docs/cost.md`.
+//! What an export and an anonymisation call, for each contact and each document: the tables of `docs/cost.md`,
+//! and the most that they may be.
 
 use std::collections::BTreeMap;
 
 use oubli_local::faults::Call;
 use oubli_tests::Stack;
+use reqwest::StatusCode;
 use serde_json::json;
 
 const COSTS: &str = include_str!("../../docs/cost.md");
@@ -11,15 +13,13 @@ const COSTS: &str = include_str!("../../docs/cost.md");
 /// Calls by operation; those of the SDK for its own purposes are none.
 type Calls = BTreeMap<String, i64>;
 
-/// The calls of one export of so many contacts with so many documents each. `None`: another
-/// endpoint is tested, which records nothing.
-async fn calls(contacts: usize, documents: usize) -> Option<Calls> {
+/// A stack with so many contacts, each with so many documents.
+async fn stack_of(contacts: usize, documents: usize) -> (Stack, Vec<String>) {
     let stack = Stack::start().await;
-    let engines = stack.engines()?;
     let mut ids = Vec::new();
     for number in 0..contacts {
         let contact = stack
-            .contact(json!({ "last_name": format!("Contact {number}") }))
+            .contact(json!({ "last_name": format!("Contact {number}"), "first_name": "Zoé" }))
             .await;
         for document in 0..documents {
             stack
@@ -28,12 +28,21 @@ async fn calls(contacts: usize, documents: usize) -> Option<Calls> {
         }
         ids.push(contact);
     }
-    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    (stack, ids)
+}
+
+/// The calls of one action over these contacts. `None`: another endpoint is tested, which records nothing.
+async fn calls_of(stack: &Stack, kind: &str, ids: &[String]) -> Option<Calls> {
+    let engines = stack.engines()?;
+    let body = json!({ "kind": kind, "selection": { "contact_ids": ids }, "acknowledged": true });
     engines.faults().record();
-    let action = stack.export(&ids).await;
+    let action = stack.agent().post("/v1/data-actions", body).await;
+    let action = action.expect(StatusCode::ACCEPTED)["id"].clone();
     stack.drain().await;
     let recorded = engines.faults().calls();
-    assert_eq!(stack.action(&action).await["state"], "completed");
+    engines.faults().clear();
+    let ended = stack.action(action.as_str().unwrap()).await;
+    assert_eq!(ended["state"], "completed", "{ended}");
     let mut calls = Calls::new();
     // Draining the queues is not how Lambda polls them.
     let by_functions = |call: &Call| call.caller.as_deref() != Some("event-source");
@@ -41,6 +50,12 @@ async fn calls(contacts: usize, documents: usize) -> Option<Calls> {
         *calls.entry(call.operation).or_default() += 1;
     }
     Some(calls)
+}
+
+/// The calls of one first export of so many contacts with so many documents each.
+async fn calls(contacts: usize, documents: usize) -> Option<Calls> {
+    let (stack, ids) = stack_of(contacts, documents).await;
+    calls_of(&stack, "export", &ids).await
 }
 
 /// What one thing more adds, in tenths of a call, when `count` more are exported.
@@ -84,4 +99,32 @@ async fn an_export_calls_what_its_cost_is_computed_from() {
         (column(1), column(2)),
         "docs/cost.md is not what an export calls, in tenths of calls"
     );
+}
+
+/// The calls that each contact more takes, in tenths, for an export that is the first and the anonymisation after
+/// it. Receiving and deleting ten messages are two calls.
+async fn each_contact(documents: usize) -> Option<[i64; 2]> {
+    let (few, many) = (stack_of(10, documents).await, stack_of(30, documents).await);
+    let mut tenths = [0; 2];
+    for (index, kind) in ["export", "anonymise"].into_iter().enumerate() {
+        let few = calls_of(&few.0, kind, &few.1).await?;
+        let many = calls_of(&many.0, kind, &many.1).await?;
+        tenths[index] = 2 + each(&few, &many, 20).values().sum::<i64>();
+    }
+    Some(tenths)
+}
+
+#[tokio::test]
+async fn a_contact_takes_no_more_calls_than_it_must() {
+    for (documents, most) in [(0, [90, 50]), (2, [90, 90])] {
+        let Some(taken) = Box::pin(each_contact(documents)).await else {
+            return;
+        };
+        let over = taken.iter().zip(most).any(|(taken, most)| *taken > most);
+        assert!(
+            !over,
+            "with {documents} documents, in tenths: {taken:?} of {most:?} calls"
+        );
+        println!("with {documents} documents, in tenths: {taken:?} of {most:?} calls");
+    }
 }

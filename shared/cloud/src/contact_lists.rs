@@ -1,7 +1,7 @@
 //! Lists of contacts: pages in an order, and the walk over a whole selection.
 
 use jiff::Timestamp;
-use oubli_domain::contact::{Contact, ContactState};
+use oubli_domain::contact::{Contact, ContactState, ContactSummary};
 use oubli_domain::paging::ContactSort;
 use oubli_domain::search::Search;
 use oubli_domain::{ContactId, MemberId, Sha256, TenantId};
@@ -10,7 +10,7 @@ use crate::connect::Cloud;
 use crate::contacts::read_contact;
 use crate::error::CloudError;
 use crate::expression::{Attributes, Condition, text};
-use crate::items::text_of;
+use crate::items::{self, text_of};
 use crate::keys;
 use crate::table::{Query, Table};
 
@@ -66,6 +66,28 @@ pub struct ScanPage {
     pub contacts: Vec<Contact>,
     /// Where the walk goes on; it names nobody. `None` at the end.
     pub next: Option<String>,
+}
+
+/// What a preview reads of each contact; the ids stand in the key.
+const SUMMARY: &str = "pk, state, version, document_count, document_bytes, last_archive.id, \
+    last_archive.contact_version, last_archive.expires_at, last_archive.document_count, \
+    last_archive.document_bytes, last_archive.downloaded_at, hold, anonymised, sealed_at";
+
+/// A step of the walk over a whole selection, as a preview reads it.
+#[derive(Clone, Debug)]
+pub struct SummaryPage {
+    /// The contacts.
+    pub contacts: Vec<ContactSummary>,
+    /// Where the walk goes on; it names nobody. `None` at the end.
+    pub next: Option<String>,
+}
+
+fn read_summary(mut attributes: Attributes) -> Result<ContactSummary, CloudError> {
+    let id = text_of(&attributes, "pk").and_then(|pk| pk.split_once("#C#"));
+    let id = id.map(|(_, id)| text(id));
+    let id = id.ok_or(CloudError::Corrupt { what: "contact" })?;
+    attributes.insert("contact_id".to_owned(), id);
+    items::read("contact", attributes)
 }
 
 impl Cloud {
@@ -174,27 +196,34 @@ impl Cloud {
         }
     }
 
-    /// A step of the same walk, as long as DynamoDB makes it: of what was read, nothing is read again. It may
-    /// find nobody and still not be the last.
+    /// A step of the same walk, as long as DynamoDB makes it, that reads of each contact what a preview asks: of
+    /// what was read, nothing is read again. It may find nobody and still not be the last.
     ///
     /// # Errors
     /// [`CloudError`].
-    pub async fn scan_contacts_fast(
+    pub async fn summarise_contacts(
         &self,
         tenant: &TenantId,
         query: &ContactQuery,
         created_before: Option<Timestamp>,
         position: Option<&str>,
-    ) -> Result<ScanPage, CloudError> {
+    ) -> Result<SummaryPage, CloudError> {
         if matches!(query.search, Some(Search::Email(_))) {
             let scan = self.scan_contacts(tenant, query, created_before, position, u32::MAX);
-            return scan.await;
+            let page = scan.await?;
+            return Ok(SummaryPage {
+                contacts: page.contacts.into_iter().map(ContactSummary::from).collect(),
+                next: page.next,
+            });
         }
-        let request = walk_query(tenant, query, created_before, position);
+        let request = Query {
+            projection: Some(SUMMARY),
+            ..walk_query(tenant, query, created_before, position)
+        };
         let (found, next) = self.contacts.query_page(request, None).await?;
-        let contacts: Result<Vec<_>, _> = found.into_iter().map(read_contact).collect();
+        let contacts: Result<Vec<_>, _> = found.into_iter().map(read_summary).collect();
         let next = next.as_ref().and_then(|next| text_of(next, "by_created_sk"));
-        Ok(ScanPage {
+        Ok(SummaryPage {
             contacts: contacts?,
             next: next.map(str::to_owned),
         })

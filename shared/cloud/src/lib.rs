@@ -36,7 +36,7 @@ pub use anonymising::{Anonymisation, AnonymiseOutcome};
 pub use archives::{CompletedExport, MAX_LEARNED};
 pub use chunks::{TakeOutcome, TakenItem};
 pub use connect::{Cloud, CloudSettings, ConnectOptions, SettingError};
-pub use contact_lists::{ContactPage, ContactQuery, CursorError, ScanPage};
+pub use contact_lists::{ContactPage, ContactQuery, CursorError, ScanPage, SummaryPage};
 pub use contacts::{CreateOutcome, PastAction, UpdateOutcome};
 pub use documents::{DocumentOutcome, LearnedHashes, WholeContact};
 pub use error::CloudError;

@@ -3,6 +3,7 @@
 mod alias;
 mod draft;
 mod fields;
+mod summary;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ pub use draft::ContactDraft;
 pub use fields::{
     Address, Business, ContactFields, FIELDS, Fate, Field, FieldDeclaration, FieldValue, Presence, Shape,
 };
+pub use summary::{ContactSummary, Standing};
 
 /// Longest last name and first name, in characters.
 pub const MAX_NAME_CHARACTERS: usize = 200;
@@ -160,49 +162,40 @@ impl Contact {
         }
     }
 
-    /// Whether an export may begin now.
+    /// What says which actions are possible.
+    pub fn standing(&self) -> Standing<'_> {
+        Standing {
+            state: self.state,
+            version: self.version,
+            last_archive: self.last_archive.as_ref(),
+            hold: self.hold.as_ref(),
+            anonymised: self.anonymised.as_ref(),
+            sealed_at: self.sealed_at,
+        }
+    }
+
+    /// As [`Standing::may_export`].
     ///
     /// # Errors
     /// The reason why not.
     pub fn may_export(&self) -> Result<(), Reason> {
-        match self.state {
-            ContactState::Active => Ok(()),
-            ContactState::Anonymised => Err(Reason::AlreadyAnonymised),
-        }
+        self.standing().may_export()
     }
 
-    /// Whether the contact may be anonymised now, and the archive that allows it: complete, unexpired, and of
-    /// the contact as it is. Nothing that was never archived is ever lost.
+    /// As [`Standing::may_anonymise`].
     ///
     /// # Errors
     /// The reason why not.
     pub fn may_anonymise(&self, now: Timestamp) -> Result<&ArchiveStamp, Reason> {
-        if self.state == ContactState::Anonymised {
-            return Err(Reason::AlreadyAnonymised);
-        }
-        if self.is_held_at(now) {
-            return Err(Reason::ActionInProgress);
-        }
-        let archive = self.last_archive.as_ref().ok_or(Reason::NoCurrentArchive)?;
-        if now >= archive.expires_at {
-            Err(Reason::ArchiveExpired)
-        } else if archive.contact_version != self.version {
-            Err(Reason::ContactChanged)
-        } else {
-            Ok(archive)
-        }
+        self.standing().may_anonymise(now)
     }
 
-    /// Whether the contact may be restored now from the archive that Oubli has of it.
+    /// As [`Standing::may_restore`].
     ///
     /// # Errors
-    /// The reason why not. A saved archive may still bring back what is sealed.
+    /// The reason why not.
     pub fn may_restore(&self, now: Timestamp) -> Result<&ArchiveId, Reason> {
-        match &self.anonymised {
-            None => Err(Reason::NotAnonymised),
-            Some(_) if self.is_sealed_at(now) => Err(Reason::ArchiveExpired),
-            Some(anonymised) => Ok(&anonymised.archive_id),
-        }
+        self.standing().may_restore(now)
     }
 
     /// Until when an anonymised contact can be restored from Oubli's own archive; `None` once that is over.
@@ -216,9 +209,7 @@ impl Contact {
 
     /// Whether an anonymised contact is beyond recall. The clock rules, whatever was recorded.
     pub fn is_sealed_at(&self, now: Timestamp) -> bool {
-        self.anonymised
-            .as_ref()
-            .is_some_and(|anonymised| self.sealed_at.is_some() || now >= anonymised.restorable_until)
+        self.standing().is_sealed_at(now)
     }
 
     /// Where the documents stood that an anonymised contact left behind.
@@ -228,12 +219,6 @@ impl Contact {
             generation: anonymised.left.clone(),
             ..self.shelf()
         })
-    }
-
-    fn is_held_at(&self, now: Timestamp) -> bool {
-        self.hold
-            .as_ref()
-            .is_some_and(|hold| hold.until_ms > now.as_millisecond())
     }
 
     /// The contact without its person, its documents left behind on the shelf that it had.

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 
 use crate::action::ActionKind;
-use crate::contact::Contact;
+use crate::contact::ContactSummary;
 use crate::hash::Sha256;
 use crate::ids::ItemId;
 use crate::reason::Reason;
@@ -22,7 +22,7 @@ impl PlanHasher {
     }
 
     /// Adds a contact as it is now, and why it cannot be acted on, if it cannot.
-    pub fn contact(&mut self, contact: &Contact, refused: Option<Reason>) {
+    pub fn contact(&mut self, contact: &ContactSummary, refused: Option<Reason>) {
         let (documents, bytes) = (contact.document_count, contact.document_bytes);
         let archive = contact
             .last_archive

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use oubli_cloud::{ContactQuery, SavedUpload};
 use oubli_domain::action::{ActionKind, ContactFilter, Selection, Verdict};
 use oubli_domain::archive::{Archive, ArchiveState};
-use oubli_domain::contact::Contact;
+use oubli_domain::contact::{Contact, ContactSummary};
 use oubli_domain::plan::PlanHasher;
 use oubli_domain::restore::{Departure, Saved, Wish, decide};
 use oubli_domain::search::Search;
@@ -106,11 +106,12 @@ impl Tally {
         }
     }
 
-    fn contact(&mut self, contact: &Contact) {
+    fn contact(&mut self, contact: &ContactSummary) {
+        let standing = contact.standing();
         let possible = match self.kind {
-            ActionKind::Export => contact.may_export(),
-            ActionKind::Anonymise => contact.may_anonymise(self.now).map(|_| ()),
-            ActionKind::Restore => contact.may_restore(self.now).map(|_| ()),
+            ActionKind::Export => standing.may_export(),
+            ActionKind::Anonymise => standing.may_anonymise(self.now).map(|_| ()),
+            ActionKind::Restore => standing.may_restore(self.now).map(|_| ()),
         };
         self.hasher.contact(contact, possible.err());
         if let Err(reason) = possible {
@@ -310,7 +311,7 @@ impl Oubli {
                     let contacts = self.cloud.contacts_by_id(tenant, ids).await?;
                     for (id, contact) in ids.iter().zip(contacts) {
                         match contact {
-                            Some(contact) => tally.contact(&contact),
+                            Some(contact) => tally.contact(&contact.into()),
                             None => tally.absent(id.clone()),
                         }
                     }
@@ -322,7 +323,7 @@ impl Oubli {
                 loop {
                     let page = self
                         .cloud
-                        .scan_contacts_fast(tenant, &query, filter.created_before, position.as_deref())
+                        .summarise_contacts(tenant, &query, filter.created_before, position.as_deref())
                         .await?;
                     page.contacts.iter().for_each(|contact| tally.contact(contact));
                     position = page.next;

@@ -270,8 +270,8 @@ impl Cloud {
         Ok(counts)
     }
 
-    /// Adds to a chunk's progress, which is shown until the chunk has ended: one write for all items that a
-    /// worker has ended since the last. Answers the chunk as it is then; `None`: it has ended.
+    /// Adds to a chunk's progress, which is shown until the chunk has ended: one write for all items, at least
+    /// one, that a worker has ended since the last. Answers the chunk as it is then; `None`: it has ended.
     ///
     /// # Errors
     /// [`CloudError`].

@@ -174,11 +174,11 @@ impl Oubli {
             let not_begun = |id: &&ItemId| items.get(*id).is_none_or(|item| item.state == ItemState::Queued);
             let not_begun: Vec<_> = planned.iter().filter(not_begun).cloned().collect();
             if not_begun.is_empty() || self.cloud.stop_items(action, chunk, &not_begun).await? {
-                let stopped = Counts {
-                    stopped: not_begun.len() as u64,
-                    ..Counts::default()
-                };
-                self.cloud.add_progress(tenant, id, chunk, stopped).await?;
+                if !not_begun.is_empty() {
+                    let mut stopped = Counts::default();
+                    stopped.count(ItemState::Stopped, not_begun.len() as u64);
+                    self.cloud.add_progress(tenant, id, chunk, stopped).await?;
+                }
                 return self.settle_chunk(tenant, id, chunk).await;
             }
         }

@@ -47,9 +47,12 @@ impl World {
                 for name in DIFFERENT {
                     attributes.remove(name);
                 }
+                // A signature has 70 to 72 bytes.
                 if sk == "ARCHIVE" || sk == "UPLOAD" {
-                    // A signature has 70 to 72 bytes.
                     attributes.remove("size_bytes");
+                }
+                if let Some(object) = item.pointer_mut("/last_archive/object") {
+                    object.as_object_mut().unwrap().remove("size_bytes");
                 }
                 lines.push(life.named(&item.to_string()));
             }

@@ -206,6 +206,7 @@ async fn export(stack: &Stack, contact: &str, program: &Path, name: &str, bytes:
         action_id,
         chunk: 0,
         item_id: ItemId::parse(contact).unwrap(),
+        recount: false,
     };
     let payload = serde_json::to_value(event(&build)).unwrap();
     let request = simulator.enqueue_payload(payload).await;

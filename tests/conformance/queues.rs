@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_sqs::types::{
-    DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
-    SendMessageBatchRequestEntry,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
+    MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
 use crate::aws::{Aws, declare_checks};
@@ -13,6 +13,7 @@ use crate::aws::{Aws, declare_checks};
 declare_checks! {
     a_message_comes_once_while_it_is_worked_on:
         "SQS.SendMessage" "SQS.ReceiveMessage" "SQS.DeleteMessageBatch";
+    what_failed_comes_again_when_it_is_asked_for: "SQS.ChangeMessageVisibilityBatch" "SQS.ReceiveMessage";
     ten_messages_go_in_one_call: "SQS.SendMessageBatch" "SQS.ReceiveMessage";
     messages_of_a_group_do_not_wait_for_each_other: "SQS.SendMessage" "SQS.SendMessageBatch" "SQS.ReceiveMessage";
     what_fails_five_times_goes_to_the_dead: "SQS.ReceiveMessage" "SQS.GetQueueAttributes";
@@ -48,6 +49,38 @@ impl Aws {
 
 fn received(message: &Message) -> &str {
     &message.attributes.as_ref().unwrap()[&MessageSystemAttributeName::ApproximateReceiveCount]
+}
+
+/// Two deliveries, of which one is to end at once: only its message is delivered again before the queue's own
+/// visibility timeout is over.
+async fn what_failed_comes_again_when_it_is_asked_for(aws: Arc<Aws>) {
+    let queue = aws
+        .queue(&[(QueueAttributeName::VisibilityTimeout, "900".to_owned())])
+        .await;
+    for body in ["soon", "later"] {
+        let send = aws.queues.send_message().queue_url(&queue).message_body(body);
+        send.send().await.unwrap();
+    }
+    let mut messages = aws.receive(&queue).await;
+    while messages.len() < 2 {
+        messages.extend(aws.receive(&queue).await);
+    }
+    let entry = |message: &Message| {
+        let seconds = if message.body() == Some("soon") { 0 } else { 600 };
+        ChangeMessageVisibilityBatchRequestEntry::builder()
+            .id(message.body().unwrap())
+            .receipt_handle(message.receipt_handle().unwrap())
+            .visibility_timeout(seconds)
+            .build()
+            .unwrap()
+    };
+    let change = aws.queues.change_message_visibility_batch().queue_url(&queue);
+    let change = change.set_entries(Some(messages.iter().map(entry).collect()));
+    let changed = change.send().await.unwrap();
+    assert_eq!((changed.successful().len(), changed.failed().len()), (2, 0));
+    let again = aws.receive(&queue).await;
+    assert_eq!(again.len(), 1, "{again:?}");
+    assert_eq!((again[0].body(), received(&again[0])), (Some("soon"), "2"));
 }
 
 async fn a_message_comes_once_while_it_is_worked_on(aws: Arc<Aws>) {

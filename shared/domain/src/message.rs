@@ -26,6 +26,10 @@ pub struct ItemMessage {
     pub chunk: u32,
     /// Which item: a contact, an archive or an upload, as the action's subject says.
     pub item_id: ItemId,
+    /// Whether the items of the chunk are to be counted after it: a worker that died may have told the chunk
+    /// nothing of what it had ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recount: bool,
 }
 
 /// To `notifier`: send one mail.

@@ -99,7 +99,8 @@ impl Oubli {
             Ok(Ending::Lost) => self.item_lost(batch, message).await,
             Ok(Ending::Postponed) => {
                 let item = vec![message.item_id.clone()];
-                self.send_items(&task.action, task.chunk, item).await?;
+                self.send_items(&task.action, task.chunk, item, message.recount)
+                    .await?;
             }
             Err(error) => {
                 self.give_back(&task, &error).await;

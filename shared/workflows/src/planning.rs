@@ -110,7 +110,7 @@ impl Oubli {
             .cloud
             .chunk_item_ids(&action.tenant_id, &action.id, chunk)
             .await?;
-        self.send_items(action, chunk, items).await?;
+        self.send_items(action, chunk, items, false).await?;
         self.cloud.note_dispatched(action, self.now()).await?;
         Ok(())
     }
@@ -120,12 +120,14 @@ impl Oubli {
         action: &Action,
         chunk: u32,
         items: Vec<ItemId>,
+        recount: bool,
     ) -> Result<(), WorkflowError> {
         let message = |item_id| ItemMessage {
             tenant_id: action.tenant_id.clone(),
             action_id: action.id.clone(),
             chunk,
             item_id,
+            recount,
         };
         let messages: Vec<_> = items.into_iter().map(message).collect();
         Ok(self.cloud.send_items(action.kind, &messages).await?)
@@ -145,7 +147,7 @@ impl Oubli {
                     item.run == action.run && matches!(item.state, ItemState::Queued | ItemState::Running)
                 });
                 let back: Vec<_> = back.map(|item| item.id.clone()).collect();
-                self.send_items(action, chunk, back).await?;
+                self.send_items(action, chunk, back, false).await?;
                 return self.settle_chunk(tenant, id, chunk).await;
             }
             if let Some(counted) = self.cloud.chunk(tenant, id, chunk).await? {

@@ -147,7 +147,7 @@ impl Oubli {
             .await?;
         let lost = self.lost_items(&found, chunk).await?;
         swept.items += lost.len() as u64;
-        self.send_items(&found, chunk, lost).await?;
+        self.send_items(&found, chunk, lost, true).await?;
         self.settle_chunk(tenant, action, chunk).await
     }
 

@@ -47,8 +47,8 @@ struct ReadAction {
 struct Progress {
     /// Those that it ended.
     ended: Counts,
-    /// It met one that had ended before: whether all have is to be counted.
-    met_ended: bool,
+    /// Whether all of the chunk are to be counted: an earlier attempt may have told nothing of what it ended.
+    recount: bool,
 }
 
 /// An item at work.
@@ -112,6 +112,9 @@ impl Oubli {
             // The planner records what a stop left; this message has nothing to do.
             return Ok(None);
         }
+        if message.recount || receive_count > 1 {
+            batch.note(message, |progress| progress.recount = true).await;
+        }
         let attempt = AttemptId::from(self.ids.uuid());
         if kind == ActionKind::Anonymise && receive_count <= 1 {
             let taken = TakenItem::unleased(&action, message.item_id.clone(), attempt);
@@ -127,7 +130,7 @@ impl Oubli {
             // Its holder ends it, or its lease does and the janitor hands it out again.
             TakeOutcome::Busy => Ok(None),
             TakeOutcome::Ended(_) => {
-                batch.note(message, |progress| progress.met_ended = true).await;
+                batch.note(message, |progress| progress.recount = true).await;
                 Ok(None)
             }
             TakeOutcome::Taken(taken) => Ok(Some(Task { action, chunk, taken })),
@@ -143,7 +146,7 @@ impl Oubli {
 
     /// Notes that another attempt has ended an item, or has it.
     pub(crate) async fn item_lost(&self, batch: &ItemBatch, message: &ItemMessage) {
-        batch.note(message, |progress| progress.met_ended = true).await;
+        batch.note(message, |progress| progress.recount = true).await;
     }
 
     /// Gives an item back at once after a failure, so that its next attempt need not wait for the lease. What
@@ -171,7 +174,7 @@ impl Oubli {
     pub async fn finish_batch(&self, batch: &ItemBatch) -> Result<(), WorkflowError> {
         let chunks = std::mem::take(&mut batch.shared.lock().await.chunks);
         for ((tenant, action, chunk), progress) in chunks {
-            let mut may_have_ended = progress.met_ended;
+            let mut may_have_ended = progress.recount;
             if progress.ended.ended() > 0 {
                 let told = self
                     .cloud

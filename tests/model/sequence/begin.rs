@@ -112,6 +112,7 @@ impl Run<'_> {
                 action_id: action.id,
                 chunk: 0,
                 item_id,
+                recount: false,
             },
             since: self.past.len() - 1,
         }))

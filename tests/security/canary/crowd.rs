@@ -99,7 +99,7 @@ impl Crowd {
                 self.document(&person, "announced", false, false).await;
             }
             if number % 10 == 0 {
-                self.copy_is_broken_off(&person, &contract).await;
+                self.copy_is_broken_off(&person).await;
             }
             person.documents = vec![contract, photo];
             self.people.push(person);
@@ -107,7 +107,17 @@ impl Crowd {
     }
 
     /// What a process leaves behind that dies while it copies a large document, or builds a large archive.
-    async fn copy_is_broken_off(&self, person: &Person, document: &str) {
+    async fn copy_is_broken_off(&mut self, person: &Person) {
+        // Only such a large one is copied in parts.
+        let large = json!({
+            "name": format!("{}.mp4", mark(person.number, "large")),
+            "content_type": "video/mp4",
+            "size_bytes": 300 * 1024 * 1024,
+            "kind": "document"
+        });
+        let path = format!("/v1/contacts/{}/documents", person.contact);
+        let new = self.watched.post(&path, large).await.expect(StatusCode::CREATED);
+        let document = new["document"]["id"].as_str().unwrap();
         let stack = &self.watched.stack;
         let documents = endpoint::setting(stack, "OUBLI_DOCUMENTS_BUCKET");
         let archives = endpoint::setting(stack, "OUBLI_ARCHIVES_BUCKET");

@@ -11,6 +11,8 @@ use crate::endpoint;
 
 /// What stands in messages that no function of ours sent.
 pub(super) const POISON: &str = "zqxpoison";
+/// The longest pause before a message is delivered again that failed.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// Longer than any queue hides a message.
 const VISIBILITY: SignedDuration = SignedDuration::from_secs(6 * 900 + 1);
 
@@ -33,9 +35,9 @@ pub(super) async fn poison(watched: &Watched) {
             send.send().await.unwrap();
         }
     }
-    for _ in 0..6 {
+    for _ in 0..21 {
         stack.drain().await;
-        stack.advance(VISIBILITY);
+        stack.advance(LONGEST_PAUSE);
     }
     let engines = stack.engines().unwrap();
     let letters: Vec<_> = engines

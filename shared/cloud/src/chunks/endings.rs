@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use oubli_domain::action::{Action, ActionKind, Item, ItemState, Verdict};
 use oubli_domain::{ArchiveId, ContactId, TenantId};
 
-use super::{TakenItem, begun, free_at, held_by, item_state_code, leased, read_item};
+use super::leases::{begun, free_at, leased};
+use super::{TakenItem, held_by, item_state_code, read_item};
 use crate::connect::Cloud;
 use crate::contacts::PastAction;
 use crate::error::CloudError;

@@ -39,6 +39,7 @@ static STACKS: AtomicU32 = AtomicU32::new(0);
 
 /// Tells that the running test leaves something out, because it needs the embedded engines: faults, the clock,
 /// a record of the calls, the mails.
+#[expect(clippy::print_stderr, reason = "it is told beside the results of the tests")]
 fn left_out() {
     let current = std::thread::current();
     // A test is run by a thread of its name.

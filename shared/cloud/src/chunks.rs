@@ -139,6 +139,7 @@ impl Cloud {
                     .set("state", text("queued"))
                     .set("run", number(action.run))
                     .set("attempts", number(0))
+                    .set("takes", number(0))
                     .remove("reason")
                     .remove("attempt_id");
                 if action.kind == ActionKind::Export {

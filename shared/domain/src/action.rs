@@ -347,8 +347,11 @@ pub struct Item {
     pub archive_id: Option<ArchiveId>,
     /// The run that it last belonged to.
     pub run: u32,
-    /// How often it was taken in that run.
+    /// How many attempts in that run count: those that failed at something else than AWS.
     pub attempts: u32,
+    /// How often it was taken in that run.
+    #[serde(default)]
+    pub takes: u32,
     /// Who holds it, or held it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_id: Option<AttemptId>,
@@ -368,6 +371,7 @@ impl Item {
             reason: None,
             run: 1,
             attempts: 0,
+            takes: 0,
             attempt_id: None,
             lease_until: None,
         }

@@ -156,8 +156,8 @@ impl Oubli {
             self.give_back(export.task, &WorkflowError::Busy).await;
             return Ok(Ending::Postponed);
         }
-        if taken.item.attempts > 1 {
-            // Earlier attempts lost their lease: what they left is nobody's.
+        if taken.item.takes.max(taken.item.attempts) > 1 {
+            // Earlier attempts failed, or lost their lease: what they left is nobody's.
             let tenant = &export.task.action.tenant_id;
             self.cloud
                 .clear_attempts(tenant, &export.archive, &taken.attempt_id)

@@ -17,7 +17,14 @@ pub(crate) struct Life {
 }
 
 /// How often something was tried, and when it is looked at again.
-const DIFFERENT: [&str; 5] = ["attempts", "looks", "open_work_pk", "open_work_sk", "ttl"];
+const DIFFERENT: [&str; 6] = [
+    "attempts",
+    "takes",
+    "looks",
+    "open_work_pk",
+    "open_work_sk",
+    "ttl",
+];
 
 impl World {
     /// A line for every item and object: keys and contents, with ids that are drawn anew at every run, and

@@ -158,7 +158,8 @@ pub(super) fn begun(update: Update, action: &Action, item: &Item, attempt: &Atte
         .set("id", text(&item.id))
         .set("attempt_id", text(attempt))
         .set_once("run", number(action.run))
-        .increment("attempts");
+        .increment("attempts")
+        .increment("takes");
     match &item.contact_id {
         Some(contact) => update.set("contact_id", text(contact)),
         None => update,

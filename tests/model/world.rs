@@ -129,6 +129,7 @@ impl World {
             action_id,
             chunk,
             item_id,
+            recount: _,
         } = message;
         let item = self.cloud.item(tenant_id, action_id, *chunk, item_id).await;
         item.unwrap()

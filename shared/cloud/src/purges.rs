@@ -50,7 +50,10 @@ pub struct Purge {
     /// It was deleted once, and is looked at a second time.
     #[serde(default)]
     pub again: bool,
-    /// Of documents whose records are gone already, one may be about to be stored: it is looked at twice.
+    /// Documents whose records are gone already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recordless: Vec<DocumentId>,
+    /// One of them may be about to be stored: it is looked at twice.
     #[serde(default)]
     pub recent: bool,
 }
@@ -64,13 +67,16 @@ impl Purge {
             if_awaiting: false,
             restoring: false,
             again: false,
+            recordless: Vec::new(),
             recent: false,
         }
     }
 
     /// The documents of a contact whose records go in the transaction that notes this.
     pub(crate) fn of_whole(whole: &WholeContact, now: Timestamp) -> Self {
+        let ids = whole.documents.iter().map(|document| document.id.clone());
         Self {
+            recordless: ids.collect(),
             recent: whole
                 .documents
                 .iter()
@@ -173,6 +179,10 @@ impl Cloud {
                     // leaving, and not ours to delete.
                     return Ok(());
                 }
+                let tenant = &purge.shelf.tenant_id;
+                self.objects
+                    .delete_uploads(tenant, purge.recordless.clone())
+                    .await?;
                 let was_busy = self.purge_records(&purge.shelf, now).await?;
                 self.objects.delete_shelf(&purge.shelf).await?;
                 if purge.restoring || was_busy {
@@ -203,17 +213,13 @@ impl Cloud {
             self.purge(purge, now).await?;
             return Ok(false);
         }
-        let ids: Vec<_> = whole
-            .documents
-            .iter()
-            .map(|document| document.id.clone())
-            .collect();
-        let keeps_versions = self.objects.delete_documents(&purge.shelf, &ids).await?;
-        if keeps_versions {
+        let (tenant, ids) = (&purge.shelf.tenant_id, &purge.recordless);
+        if self.objects.delete_documents(&purge.shelf, ids).await? {
+            // The bucket keeps versions.
             self.purge(purge, now).await?;
             return Ok(false);
         }
-        self.objects.delete_uploads(&purge.shelf.tenant_id, ids).await?;
+        self.objects.delete_uploads(tenant, ids.clone()).await?;
         Ok(!purge.recent)
     }
 

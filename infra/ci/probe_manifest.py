@@ -1,5 +1,6 @@
 """Copies aws-probe, and gives it our versions, features and profiles of the crates that it shares with us, so
-that none is compiled again. What it has alone keeps the version of its own lock file."""
+that none is compiled again. What it asks for alone keeps the version of its own lock file; what those crates ask
+for in turn, and we do not have, is resolved anew."""
 
 import json
 import pathlib
@@ -42,7 +43,11 @@ def table(name, of):
 
 
 shutil.rmtree(target, ignore_errors=True)
-shutil.copytree(source / "src", target / "src")
+# Without the modes: the original may be read-only, and a later run replaces the copy.
+shutil.copytree(source / "src", target / "src", copy_function=shutil.copyfile)
+for folder in [target / "src", *(target / "src").rglob("*")]:
+    if folder.is_dir():
+        folder.chmod(0o755)
 lines = [*table("package", probe["package"]), "[dependencies]"]
 lines += [f"{json.dumps(name)} = {value(of)}" for name, of in dependencies.items()]
 lines += ["[workspace]", *table("profile.dev", ours["profile"]["dev"])]

@@ -57,13 +57,15 @@ pub(crate) async fn look(client: &Client, action: &str) -> Value {
     action.expect(StatusCode::OK)
 }
 
-/// Looks at an action again and again, as front ends do, which nothing tells of its progress.
+/// Looks at an action again and again, as front ends do, which nothing tells of its progress. Fails when the
+/// action has ended otherwise.
 async fn until(client: &Client, action: &str, look_again: Duration, is_so: impl Fn(&Value) -> bool) -> Value {
     loop {
         let now = look(client, action).await;
         if is_so(&now) {
             return now;
         }
+        assert!(!now["completed_at"].is_string(), "ended too early: {now}");
         tokio::time::sleep(look_again).await;
     }
 }

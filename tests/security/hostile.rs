@@ -296,3 +296,30 @@ async fn every_answer_carries_the_headers_that_protect_its_reader() {
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
     }
 }
+
+/// The quota of API Gateway: 10,240 bytes of request line and header values, all together.
+#[tokio::test]
+async fn heads_beyond_the_quota_of_the_gateway_are_refused() {
+    let stack = Stack::start().await;
+    let head = |target: &str, filler: usize| {
+        let line = format!("GET {target} HTTP/1.1");
+        let filler = "x".repeat(filler);
+        let bytes = format!("{line}\r\nhost: x\r\nconnection: close\r\nx-filler: {filler}\r\n\r\n");
+        (bytes, line.len() + "x".len() + "close".len() + filler.len())
+    };
+    for (beyond, status) in [(0, 200), (1, 431)] {
+        let (_, without) = head("/v1/health", 0);
+        let (by_header, bytes) = head("/v1/health", 10_240 - without + beyond);
+        assert_eq!(bytes, 10_240 + beyond);
+        let target = format!(
+            "/v1/health?q={}",
+            "x".repeat(10_240 - without - "?q=".len() + beyond)
+        );
+        let (by_target, bytes) = head(&target, 0);
+        assert_eq!(bytes, 10_240 + beyond);
+        for request in [by_header, by_target] {
+            let answer = raw::send(&stack, request.as_bytes()).await;
+            assert_eq!(answer.status, status, "{}", answer.head);
+        }
+    }
+}

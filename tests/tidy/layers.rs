@@ -102,6 +102,30 @@ fn uses(package: &Value) -> impl Iterator<Item = &str> {
         .map(name)
 }
 
+/// The features that all builds share are none of what is deployed: only programs for one machine, and tests,
+/// are built with them.
+#[test]
+fn what_is_deployed_has_the_features_that_it_needs() {
+    let mut with_all_features = Vec::new();
+    for package in &packages() {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            if name(dependency) == "workspace-hack" && dependency["kind"] != "dev" {
+                with_all_features.push((name(package).to_owned(), dependency["optional"] == true));
+            }
+        }
+    }
+    with_all_features.sort();
+    let named = |name: &str, optional| (name.to_owned(), optional);
+    assert_eq!(
+        with_all_features,
+        [
+            named("oubli-archive", true),
+            named("oubli-local", false),
+            named("oubli-tests", false)
+        ]
+    );
+}
+
 #[test]
 fn crates_use_only_what_lies_below_them() {
     let layers = layers();

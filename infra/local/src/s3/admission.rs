@@ -15,6 +15,7 @@ use s3s::{Body, S3Error, S3ErrorCode, S3Result, s3_error};
 
 use super::chunked::{self, Trailers};
 use super::digest::hex;
+use super::limits;
 
 /// The secrets that presigned links may be signed with: LocalStack's convention, and a common second.
 pub(super) const DUMMY_SECRETS: [&str; 2] = ["test", "secret"];
@@ -41,6 +42,7 @@ type Query = Vec<(String, String)>;
 /// With the S3 error that the real service gives.
 pub(super) fn admit(request: Request<Body>, now: Timestamp) -> S3Result<(Request<Body>, Overrides)> {
     let (mut parts, mut body) = request.into_parts();
+    limits::check_headers(&parts.headers, parts.uri.query().unwrap_or_default())?;
     let mut query = parse_query(parts.uri.query().unwrap_or_default());
     if find(&query, "X-Amz-Signature").is_some() {
         verify_link(&parts.method, &parts.uri, &parts.headers, &query, now)?;

@@ -65,8 +65,9 @@ async fn a_document_that_is_copied_in_parts_is_stored() {
     let key = format!("uploads/demo/{id}");
     uploads.put_copies(&key, &piece, copies as i32).await;
 
-    let complete = stack.agent().post(&format!("{path}/{id}/complete"), Value::Null);
-    assert_eq!(complete.await.expect(StatusCode::OK)["state"], "stored");
+    let complete = format!("{path}/{id}/complete");
+    let completed = stack.agent().post(&complete, Value::Null).await;
+    assert_eq!(completed.expect(StatusCode::OK)["state"], "stored");
     let documents = Bucket::documents(&stack).await;
     let (crc32, in_parts) = documents.crc32(&documents.key_of(id).await).await;
     assert!(crc32.is_some() && in_parts);

@@ -46,10 +46,6 @@ async fn an_archive_of_several_parts_is_exported() {
 #[tokio::test]
 async fn a_document_that_is_copied_in_parts_is_stored() {
     let stack = Stack::start().await;
-    if stack.engines().is_none() {
-        println!("not run: another engine moves the bytes of a copy, 264 MiB at a time");
-        return;
-    }
     let contact = stack.contact(json!({ "last_name": "Zola" })).await;
     let (piece, copies) = (noise(8 * MIB), 33);
     let path = format!("/v1/contacts/{contact}/documents");
@@ -70,7 +66,10 @@ async fn a_document_that_is_copied_in_parts_is_stored() {
     assert_eq!(completed.expect(StatusCode::OK)["state"], "stored");
     let documents = Bucket::documents(&stack).await;
     let (crc32, in_parts) = documents.crc32(&documents.key_of(id).await).await;
-    assert!(crc32.is_some() && in_parts);
+    assert!(in_parts);
+    if stack.engines().is_some() {
+        assert!(crc32.is_some(), "no checksum over all bytes is kept");
+    }
     let link = stack.agent().get(&format!("{path}/{id}/content")).await;
     let (status, bytes) = stack.fetch(link.header("location").unwrap()).await;
     assert_eq!((status, bytes.len()), (StatusCode::OK, copies * piece.len()));

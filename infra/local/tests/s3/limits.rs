@@ -89,6 +89,15 @@ async fn headers_and_query_have_eight_kib() {
 }
 
 #[tokio::test]
+async fn a_buckets_name_is_one_of_a_host() {
+    let s3 = TestS3::with_bucket().await;
+    for name in ["ab", "Upper-case", "under_score", "192.168.1.1", &"a".repeat(64)] {
+        let refused = s3.client.create_bucket().bucket(name).send().await;
+        assert_eq!(code(refused), "InvalidBucketName", "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_link_lives_a_week() {
     let (s3, clock) = TestS3::at("2026-03-01T12:00:00Z").await;
     s3.client.create_bucket().bucket("b-1").send().await.unwrap();

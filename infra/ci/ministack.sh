@@ -36,7 +36,7 @@ done
 # What says something new there: each call that Oubli makes, by itself, and the workflows that put calls
 # together. The long run (`--all`) takes every test; rules about input, rights and texts are our own code, and
 # the same on every endpoint.
-wanted=(archives:: documents:: export:: mails:: selections:: anonymise::gate anonymise::shelves anonymise::traces
+wanted=(archives:: documents:: export:: large:: mails:: selections:: anonymise::gate anonymise::shelves anonymise::traces
     restore::round_trips restore::parts restore::uploads)
 if [ "${1:-}" = --all ]; then
     wanted=()

@@ -15,6 +15,7 @@ mod documents;
 mod export;
 mod idempotency;
 mod input;
+mod large;
 mod mails;
 mod outside;
 mod restore;

@@ -5,7 +5,10 @@ use aws_credential_types::Credentials;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
+    VersioningConfiguration,
+};
 use oubli_tests::Stack;
 use serde_json::{Value, json};
 
@@ -80,6 +83,35 @@ impl Bucket {
             .send()
             .await
             .unwrap();
+    }
+
+    /// Makes an object of `copies` times these bytes, joined on the other side.
+    pub(crate) async fn put_copies(&self, key: &str, bytes: &[u8], copies: i32) {
+        self.put(key, bytes).await;
+        let begun = self.client.create_multipart_upload().bucket(&self.name).key(key);
+        let upload = begun.send().await.unwrap().upload_id.unwrap();
+        let mut parts = Vec::new();
+        for number in 1..=copies {
+            let copied = self.client.upload_part_copy().bucket(&self.name).key(key);
+            let copied = copied.copy_source(format!("{}/{key}", self.name));
+            let copied = copied.upload_id(&upload).part_number(number).send().await;
+            let e_tag = copied.unwrap().copy_part_result.unwrap().e_tag;
+            let part = CompletedPart::builder().part_number(number).set_e_tag(e_tag);
+            parts.push(part.build());
+        }
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let completed = self.client.complete_multipart_upload().bucket(&self.name);
+        let completed = completed.key(key).upload_id(upload).multipart_upload(parts);
+        completed.send().await.unwrap();
+    }
+
+    /// The CRC-32, in Base64, that S3 keeps of all bytes of an object; whether it came in parts.
+    pub(crate) async fn crc32(&self, key: &str) -> (Option<String>, bool) {
+        let head = self.client.head_object().bucket(&self.name).key(key);
+        let head = head.checksum_mode(ChecksumMode::Enabled).send().await.unwrap();
+        let is_of_all = head.checksum_type() == Some(&ChecksumType::FullObject);
+        let in_parts = head.e_tag().unwrap().contains('-');
+        (head.checksum_crc32.filter(|_| is_of_all), in_parts)
     }
 
     pub(crate) async fn delete(&self, key: &str) {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 use oubli_tests::Stack;
@@ -138,7 +138,9 @@ async fn copy(order: &Order) {
     let begun = client
         .create_multipart_upload()
         .bucket(&order.to_bucket)
-        .key(TARGET);
+        .key(TARGET)
+        .checksum_algorithm(ChecksumAlgorithm::Crc32)
+        .checksum_type(ChecksumType::FullObject);
     let upload = begun.send().await.unwrap().upload_id.unwrap();
     let mut sender = Sender {
         client: &client,

@@ -1,7 +1,7 @@
 //! Documents brought in as front ends do: announced, uploaded, completed.
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream;
@@ -128,6 +128,8 @@ async fn in_parts(stack: &Stack, contact: &str, document: &PlannedDocument) {
         .create_multipart_upload()
         .bucket(bucket)
         .key(&key)
+        .checksum_algorithm(ChecksumAlgorithm::Crc32)
+        .checksum_type(ChecksumType::FullObject)
         .send()
         .await
         .unwrap();

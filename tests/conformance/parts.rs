@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 
 use crate::aws::{Aws, code, declare_checks};
 
@@ -14,10 +14,12 @@ declare_checks! {
     an_upload_appears_whole_when_it_is_completed:
         "S3.CreateMultipartUpload" "S3.UploadPart" "S3.CompleteMultipartUpload";
     a_wrong_receipt_completes_nothing: "S3.UploadPart" "S3.CompleteMultipartUpload";
+    a_checksum_that_was_not_asked_for_completes_nothing: "S3.UploadPart" "S3.CompleteMultipartUpload";
     what_is_aborted_is_gone: "S3.AbortMultipartUpload" "S3.ListMultipartUploads";
     what_is_begun_deeper_is_not_listed: "S3.ListMultipartUploads";
     parts_that_have_arrived_are_told: "S3.ListParts" "S3.CompleteMultipartUpload";
     parts_are_copied_from_the_bytes_that_were_looked_at: "S3.UploadPartCopy" "S3.CompleteMultipartUpload";
+    a_copied_part_brings_its_checksum: "S3.UploadPartCopy" "S3.CompleteMultipartUpload";
 }
 
 impl Aws {
@@ -25,7 +27,9 @@ impl Aws {
         let begun = self.buckets.create_multipart_upload().bucket(bucket).key(key);
         let begun = begun
             .content_type("application/zip")
-            .content_disposition("attachment; filename=\"archive.zip\"");
+            .content_disposition("attachment; filename=\"archive.zip\"")
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .checksum_type(ChecksumType::FullObject);
         begun.send().await.unwrap().upload_id.unwrap()
     }
 
@@ -105,6 +109,48 @@ async fn a_wrong_receipt_completes_nothing(aws: Arc<Aws>) {
     let refused = aws.complete(bucket, &key, &upload, vec![wrong]).await;
     assert_eq!(refused, Err("InvalidPart".to_owned()));
     assert!(!aws.is_there(bucket, &key).await);
+}
+
+/// The SDK gives each part a checksum, also where the upload was begun without an algorithm.
+async fn a_checksum_that_was_not_asked_for_completes_nothing(aws: Arc<Aws>) {
+    let (bucket, key) = (aws.archives(), aws.name("archives/demo/unasked"));
+    let begun = aws.buckets.create_multipart_upload().bucket(bucket).key(&key);
+    let upload = begun.send().await.unwrap().upload_id.unwrap();
+    let part = aws.part(bucket, &key, &upload, 1, b"x".to_vec()).await;
+    assert!(part.checksum_crc32().is_some());
+    let refused = aws.complete(bucket, &key, &upload, vec![part.clone()]).await;
+    assert_eq!(refused, Err("InvalidPart".to_owned()));
+    assert!(!aws.is_there(bucket, &key).await);
+    let bare = CompletedPart::builder()
+        .part_number(1)
+        .set_e_tag(part.e_tag)
+        .build();
+    aws.complete(bucket, &key, &upload, vec![bare]).await.unwrap();
+    assert_eq!(aws.get(bucket, &key).await, b"x");
+}
+
+async fn a_copied_part_brings_its_checksum(aws: Arc<Aws>) {
+    let bucket = aws.documents();
+    let (source, target) = (
+        aws.name("documents/demo/checksum"),
+        aws.name("documents/demo/copied"),
+    );
+    aws.put(bucket, &source, b"hello world").await;
+    let upload = aws.begin(bucket, &target).await;
+    let copied = aws.buckets.upload_part_copy().bucket(bucket).key(&target);
+    let copied = copied
+        .upload_id(&upload)
+        .part_number(1)
+        .copy_source(format!("{bucket}/{source}"));
+    let copied = copied.send().await.unwrap().copy_part_result.unwrap();
+    assert_eq!(copied.checksum_crc32(), Some("DUoRhQ=="));
+    let part = CompletedPart::builder()
+        .part_number(1)
+        .set_e_tag(copied.e_tag)
+        .set_checksum_crc32(copied.checksum_crc32)
+        .build();
+    aws.complete(bucket, &target, &upload, vec![part]).await.unwrap();
+    assert_eq!(aws.get(bucket, &target).await, b"hello world");
 }
 
 async fn what_is_aborted_is_gone(aws: Arc<Aws>) {

@@ -23,13 +23,16 @@ mod index;
 mod intake;
 mod journal;
 mod lifecycle;
+mod limits;
 mod listing;
 mod multipart;
 mod objects;
 mod paging;
+mod part_checksums;
 mod record;
 mod refusal;
 mod retrieval;
+mod sent_checksum;
 mod service;
 mod settings;
 mod store;
@@ -181,6 +184,7 @@ impl S3Engine {
 
     async fn admitted(&self, request: Request<Body>) -> S3Result<Response<Body>> {
         let (request, overrides) = admission::admit(request, self.store.clock.now())?;
+        let request = deletion::verified(request).await?;
         let response = self.service.call(request).await;
         let mut response = response
             .map_err(|error| s3s::S3Error::with_source(s3s::S3ErrorCode::InternalError, error.into()))?;

@@ -6,6 +6,8 @@ mod buckets;
 mod disk;
 mod integrity;
 mod lifecycle;
+mod limits;
 mod links;
 mod objects;
+mod part_checksums;
 mod parts;

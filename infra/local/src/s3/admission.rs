@@ -14,7 +14,8 @@ use jiff::{SignedDuration, Timestamp};
 use s3s::{Body, S3Error, S3ErrorCode, S3Result, s3_error};
 
 use super::chunked::{self, Trailers};
-use super::digest::hex;
+use super::digest::{Algorithm, hex};
+use super::limits;
 
 /// The secrets that presigned links may be signed with: LocalStack's convention, and a common second.
 pub(super) const DUMMY_SECRETS: [&str; 2] = ["test", "secret"];
@@ -41,6 +42,7 @@ type Query = Vec<(String, String)>;
 /// With the S3 error that the real service gives.
 pub(super) fn admit(request: Request<Body>, now: Timestamp) -> S3Result<(Request<Body>, Overrides)> {
     let (mut parts, mut body) = request.into_parts();
+    limits::check_headers(&parts.headers, parts.uri.query().unwrap_or_default())?;
     let mut query = parse_query(parts.uri.query().unwrap_or_default());
     if find(&query, "X-Amz-Signature").is_some() {
         verify_link(&parts.method, &parts.uri, &parts.headers, &query, now)?;
@@ -101,7 +103,8 @@ fn unwrap_content_encoding(headers: &mut HeaderMap) -> S3Result<()> {
     Ok(())
 }
 
-/// Removes what belongs to the signature, and turns hoisted `x-amz-…` parameters back into headers.
+/// Removes what belongs to the signature, and turns hoisted `x-amz-…` parameters back into headers. A checksum
+/// is signed there and not looked at, on S3 too: only a signed header keeps other bytes out.
 fn hoist(query: &mut Query, headers: &mut HeaderMap) -> S3Result<()> {
     const OF_SIGNATURE: [&str; 8] = [
         "x-amz-algorithm",
@@ -116,7 +119,8 @@ fn hoist(query: &mut Query, headers: &mut HeaderMap) -> S3Result<()> {
     let mut kept = Query::new();
     for (name, value) in query.drain(..) {
         let lower = name.to_ascii_lowercase();
-        if OF_SIGNATURE.contains(&lower.as_str()) {
+        let is_ignored = lower == "x-amz-sdk-checksum-algorithm" || Algorithm::of_header(&lower).is_some();
+        if is_ignored || OF_SIGNATURE.contains(&lower.as_str()) {
             continue;
         }
         if !lower.starts_with("x-amz-") {
@@ -381,6 +385,20 @@ mod tests {
             signature("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", scope, &text),
             "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
         );
+    }
+
+    #[test]
+    fn a_checksum_in_a_link_is_not_a_header() {
+        let mut query = parse_query(
+            "x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&x-amz-meta-a=b&X-Amz-Signature=c&d=e",
+        );
+        let mut headers = HeaderMap::new();
+        hoist(&mut query, &mut headers).unwrap();
+        assert_eq!(
+            headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(),
+            ["x-amz-meta-a"]
+        );
+        assert_eq!(query, [("d".to_owned(), "e".to_owned())]);
     }
 
     #[test]

@@ -2,16 +2,43 @@
 
 use std::collections::BTreeMap;
 
+use http::{Method, Request};
 use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject,
     ETagCondition, Error as DeleteError,
 };
-use s3s::{S3Error, S3Result, s3_error};
+use s3s::{Body, S3Error, S3ErrorCode, S3Result, s3_error};
 
 use super::index::Bucket;
+use super::intake::Announced;
 use super::objects::check_write;
 use super::record::{Record, Version};
 use super::store::Store;
+
+/// The largest body of a `DeleteObjects`, in bytes: a thousand of the longest keys, however they are escaped.
+const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// Compares the body of a `DeleteObjects` with the checksum that S3 demands for it; passes other requests on.
+pub(super) async fn verified(request: Request<Body>) -> S3Result<Request<Body>> {
+    let mut query = request.uri().query().unwrap_or_default().split('&');
+    let is_deletion =
+        request.method() == Method::POST && query.any(|pair| pair.split('=').next() == Some("delete"));
+    if !is_deletion {
+        return Ok(request);
+    }
+    let (parts, mut body) = request.into_parts();
+    let announced = Announced::new(&parts.headers, &parts.extensions)?;
+    if !announced.is_protected() {
+        return Err(s3_error!(
+            InvalidRequest,
+            "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
+        ));
+    }
+    let bytes = body.store_all_limited(MAX_BODY_BYTES).await;
+    let bytes = bytes.map_err(|error| S3Error::with_source(S3ErrorCode::MalformedXML, error))?;
+    announced.check_bytes(&bytes)?;
+    Ok(Request::from_parts(parts, body))
+}
 
 impl Store {
     pub(super) fn delete_object(&self, input: &DeleteObjectInput) -> S3Result<DeleteObjectOutput> {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::refusal::refusal;
 
 /// A checksum algorithm that S3 knows.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Algorithm {
     Crc32,
@@ -49,7 +49,28 @@ impl Algorithm {
         let found = Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name));
-        found.ok_or_else(|| s3_error!(InvalidRequest, "checksum algorithm is not valid"))
+        found.ok_or_else(|| {
+            s3_error!(
+                InvalidRequest,
+                "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, \
+                 CRC32C, CRC64NVME, SHA1, SHA256]"
+            )
+        })
+    }
+
+    /// By the name of the header or trailer that carries its value.
+    pub(super) fn of_header(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.header() == name)
+    }
+
+    /// How many bytes a checksum has.
+    pub(super) fn value_bytes(self) -> usize {
+        match self {
+            Self::Crc32 | Self::Crc32c => 4,
+            Self::Crc64nvme => 8,
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+        }
     }
 
     fn header(self) -> &'static str {
@@ -211,7 +232,12 @@ impl Expected {
             }
         }
         if let Some(given) = &self.content_md5 {
-            let given = BASE64.decode(given).map_err(|_| s3_error!(InvalidDigest))?;
+            let given = BASE64
+                .decode(given)
+                .ok()
+                .filter(|md5| md5.len() == found.md5.len());
+            let given = given
+                .ok_or_else(|| s3_error!(InvalidDigest, "The Content-MD5 you specified was invalid."))?;
             if given != found.md5 {
                 return Err(s3_error!(
                     BadDigest,
@@ -238,22 +264,6 @@ pub(super) fn bad_checksum(algorithm: Algorithm) -> S3Error {
         "The {} you specified did not match the calculated checksum.",
         name
     )
-}
-
-/// The algorithms that a request announces in `x-amz-trailer`.
-pub(super) fn announced(headers: &HeaderMap) -> Vec<Algorithm> {
-    let names = headers
-        .get_all("x-amz-trailer")
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let names: Vec<_> = names
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_lowercase())
-        .collect();
-    Algorithm::ALL
-        .into_iter()
-        .filter(|algorithm| names.iter().any(|name| name == algorithm.header()))
-        .collect()
 }
 
 /// The checksum of a multipart object: its parts' checksums with their sizes, in order.
@@ -285,8 +295,8 @@ pub(super) fn of_parts(algorithm: Algorithm, composite: bool, parts: &[(&str, u6
         });
     }
     let bytes = whole.unwrap_or_default().to_be_bytes();
-    let width = if algorithm == Algorithm::Crc64nvme { 8 } else { 4 };
-    Ok(BASE64.encode(bytes.get(8 - width..).unwrap_or_default()))
+    let unused = bytes.len().saturating_sub(algorithm.value_bytes());
+    Ok(BASE64.encode(bytes.get(unused..).unwrap_or_default()))
 }
 
 /// Lower-case hexadecimal.

@@ -4,22 +4,29 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use http::HeaderMap;
+use http::header::HeaderName;
+use http::{Extensions, HeaderMap, StatusCode};
 use s3s::dto::StreamingBlob;
-use s3s::{S3Error, S3Request, S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
 
 use super::admission::PayloadSha256;
 use super::blob::{self, BlobWriter, Segment};
 use super::chunked::Trailers;
-use super::digest::{self, Algorithm, Digester, Digests, Expected, Values};
+use super::digest::{Algorithm, Digester, Digests, Expected};
+use super::refusal::refusal;
+use super::sent_checksum::SentChecksum;
 use super::store::Store;
 
 /// How much of a body is gathered before it is written, in bytes: what one upload holds in memory.
 const BATCH_BYTES: usize = 512 * 1024;
 
-/// What a request says of its body outside its input.
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+/// What a request says of its body.
 pub(super) struct Announced {
-    algorithms: Vec<Algorithm>,
+    checksum: Option<SentChecksum>,
+    /// Base64, from `Content-MD5`.
+    content_md5: Option<String>,
     trailers: Option<Trailers>,
     payload_sha256: Option<String>,
 }
@@ -57,43 +64,71 @@ impl Intake {
 }
 
 impl Announced {
-    pub(super) fn new<T>(request: &S3Request<T>) -> Self {
-        Self {
-            algorithms: digest::announced(&request.headers),
-            trailers: request.extensions.get::<Trailers>().cloned(),
-            payload_sha256: request
-                .extensions
-                .get::<PayloadSha256>()
-                .map(|payload| payload.0.clone()),
+    pub(super) fn new(headers: &HeaderMap, extensions: &Extensions) -> S3Result<Self> {
+        let content_md5 = headers.get(CONTENT_MD5);
+        Ok(Self {
+            checksum: SentChecksum::of_headers(headers)?,
+            content_md5: content_md5.map(|md5| String::from_utf8_lossy(md5.as_bytes()).into_owned()),
+            trailers: extensions.get::<Trailers>().cloned(),
+            payload_sha256: extensions.get::<PayloadSha256>().map(|payload| payload.0.clone()),
+        })
+    }
+
+    /// The algorithm of the checksum that comes with the body.
+    pub(super) fn algorithm(&self) -> Option<Algorithm> {
+        self.checksum.as_ref().map(SentChecksum::algorithm)
+    }
+
+    /// Whether the request gives anything by which a change of its body on the way would be noticed.
+    pub(super) fn is_protected(&self) -> bool {
+        self.checksum.is_some() || self.content_md5.is_some()
+    }
+
+    /// Compares a body that is in memory with all that was said of it.
+    pub(super) fn check_bytes(self, bytes: &[u8]) -> S3Result<()> {
+        let mut digester = Digester::new(self.algorithm(), self.payload_sha256.is_some());
+        digester.update(bytes);
+        self.check(&digester.finish())
+    }
+
+    /// Compares what was found of a body, which was read to its end, with what was said of it.
+    fn check(self, found: &Digests) -> S3Result<()> {
+        let mut expected = Expected {
+            values: self
+                .checksum
+                .as_ref()
+                .map(SentChecksum::values)
+                .unwrap_or_default(),
+            content_md5: self.content_md5,
+            payload_sha256: self.payload_sha256,
+        };
+        if let Some(trailers) = self.trailers {
+            let trailers: HeaderMap = trailers.take();
+            expected.add_trailers(&trailers);
         }
+        let announced = self.checksum.as_ref().map(SentChecksum::algorithm);
+        if announced.is_some_and(|algorithm| !expected.values.contains_key(&algorithm)) {
+            let text = "The request contained trailing data that was not well-formed or did not conform to our \
+                        published schema.";
+            return Err(refusal("MalformedTrailerError", StatusCode::BAD_REQUEST, text));
+        }
+        expected.check(found)
     }
 
     /// Takes the body in and compares it with all that was said of it. When it differs nothing stays.
     ///
-    /// `also` is an algorithm to compute besides those with a given value; with neither it is S3's default.
+    /// `also` is an algorithm to compute besides that of the given checksum; with neither it is S3's default.
     pub(super) async fn receive(
         self,
         store: &Arc<Store>,
         body: Option<StreamingBlob>,
-        given: Values,
-        content_md5: Option<String>,
         also: Option<Algorithm>,
     ) -> S3Result<Received> {
-        let mut algorithms: Vec<_> = self
-            .algorithms
-            .into_iter()
-            .chain(given.keys().copied())
-            .chain(also)
-            .collect();
+        let mut algorithms: Vec<_> = self.algorithm().into_iter().chain(also).collect();
         if algorithms.is_empty() {
             algorithms.push(Algorithm::Crc64nvme);
         }
-        let mut expected = Expected {
-            values: given,
-            content_md5,
-            payload_sha256: self.payload_sha256,
-        };
-        let digester = Digester::new(algorithms, expected.payload_sha256.is_some());
+        let digester = Digester::new(algorithms, self.payload_sha256.is_some());
         let mut intake = Intake {
             store: Arc::clone(store),
             digester,
@@ -114,12 +149,8 @@ impl Announced {
                 intake = intake.write(batch).await?;
             }
         }
-        if let Some(trailers) = self.trailers {
-            let trailers: HeaderMap = trailers.take();
-            expected.add_trailers(&trailers);
-        }
         let digests = intake.digester.finish();
-        expected.check(&digests)?;
+        self.check(&digests)?;
         let segments: Vec<_> = intake.writer.map(BlobWriter::finish).into_iter().collect();
         let size_bytes = segments.iter().map(|segment| segment.size_bytes).sum();
         Ok(Received {

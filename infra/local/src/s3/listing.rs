@@ -343,7 +343,7 @@ impl Store {
                     size: Some(wire_size(part.size_bytes)),
                     ..WirePart::default()
                 };
-                put_checksums!(shown, &part.checksums.values);
+                put_checksums!(shown, &upload.checksum.shown(&part.checksums.values));
                 shown
             });
             let abort = abort_due(bucket, &input.key, upload.initiated_at);

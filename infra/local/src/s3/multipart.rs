@@ -13,43 +13,28 @@ use s3s::dto::{
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::blob;
-use super::digest::{
-    self, Algorithm, Checksums, Digests, Values, given_checksums, hex, put_checksums, unhex,
-};
+use super::digest::{self, Checksums, Digests, Values, given_checksums, hex, put_checksums, unhex};
 use super::intake::{self, Announced};
 use super::lifecycle::{abort_due, to_wire};
-use super::objects::{MAX_PUT_BYTES, attributes, parse_tags, sse, wire_size};
+use super::limits;
+use super::objects::{attributes, parse_tags, sse, wire_size};
+use super::part_checksums::{UploadChecksum, invalid_order, invalid_part};
 use super::record::{Content, Part, Record, Upload};
 use super::retrieval::checksum_type;
 use super::store::Store;
 
-/// Every part but the last has at least this many bytes.
-const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
-
-const MAX_PART_NUMBER: i32 = 10_000;
-
 pub(super) fn wire_algorithm(upload: &Upload) -> Option<ChecksumAlgorithm> {
-    upload
-        .algorithm_given
-        .then(|| ChecksumAlgorithm::from(upload.algorithm.name().to_owned()))
+    let checksum = upload.checksum;
+    checksum
+        .named
+        .then(|| ChecksumAlgorithm::from(checksum.algorithm.name().to_owned()))
 }
 
 pub(super) fn wire_type(upload: &Upload) -> Option<ChecksumType> {
-    let checksums = Checksums {
-        values: Values::new(),
-        composite: upload.composite,
-    };
-    upload.algorithm_given.then(|| checksum_type(&checksums))
-}
-
-fn check_part_number(number: i32) -> S3Result<()> {
-    if (1..=MAX_PART_NUMBER).contains(&number) {
-        return Ok(());
-    }
-    Err(s3_error!(
-        InvalidArgument,
-        "Part number must be an integer between 1 and 10000, inclusive"
-    ))
+    let checksum = upload.checksum;
+    checksum
+        .named
+        .then(|| ChecksumType::from(checksum.type_name().to_owned()))
 }
 
 impl Store {
@@ -60,25 +45,12 @@ impl Store {
         if input.sse_customer_algorithm.is_some() {
             return Err(s3_error!(NotImplemented));
         }
-        let given = input
-            .checksum_algorithm
-            .as_ref()
-            .map(|name| Algorithm::parse(name.as_str()))
-            .transpose()?;
-        let algorithm = given.unwrap_or(Algorithm::Crc64nvme);
-        let asked_type = input.checksum_type.as_ref().map(ChecksumType::as_str);
-        let composite = match asked_type {
-            None => algorithm != Algorithm::Crc64nvme,
-            Some(name) => name == ChecksumType::COMPOSITE,
-        };
-        if (composite && algorithm == Algorithm::Crc64nvme) || (!composite && !algorithm.is_linear()) {
-            let (kind, name) = (asked_type.unwrap_or_default(), algorithm.name());
-            return Err(s3_error!(
-                InvalidRequest,
-                "The {kind} checksum type cannot be used with the {name} checksum"
-            ));
-        }
+        let checksum = UploadChecksum::created_with(
+            input.checksum_algorithm.as_ref().map(ChecksumAlgorithm::as_str),
+            input.checksum_type.as_ref().map(ChecksumType::as_str),
+        )?;
         let mut attributes = attributes!(input);
+        limits::check_metadata(&attributes)?;
         let tags = parse_tags(input.tagging.as_deref());
         let upload_id = self.blobs.new_id();
         self.change(|index| {
@@ -93,9 +65,7 @@ impl Store {
                 initiated_at: self.clock.now(),
                 attributes,
                 tags,
-                algorithm,
-                composite,
-                algorithm_given: given.is_some(),
+                checksum,
                 parts: std::collections::BTreeMap::new(),
             };
             let abort = abort_due(bucket, &input.key, upload.initiated_at);
@@ -123,16 +93,16 @@ impl Store {
         })
     }
 
-    /// The algorithm of an upload, and its encryption.
+    /// The checksum of an upload, and its encryption.
     fn upload_traits(
         &self,
         bucket: &str,
         key: &str,
         upload_id: &str,
-    ) -> S3Result<(Algorithm, Option<String>)> {
+    ) -> S3Result<(UploadChecksum, Option<String>)> {
         self.look(|index| {
             let upload = index.existing(bucket)?.upload(key, upload_id)?;
-            Ok((upload.algorithm, upload.attributes.server_side_encryption.clone()))
+            Ok((upload.checksum, upload.attributes.server_side_encryption.clone()))
         })
     }
 
@@ -152,14 +122,16 @@ impl Store {
         })
     }
 
-    fn new_part(&self, segments: Vec<blob::Segment>, digests: &Digests) -> Part {
+    fn new_part(&self, segments: Vec<blob::Segment>, digests: &Digests, checksum: UploadChecksum) -> Part {
+        let mut values = digests.values.clone();
+        values.retain(|algorithm, _| *algorithm == checksum.algorithm);
         Part {
             size_bytes: segments.iter().map(|segment| segment.size_bytes).sum(),
             etag: hex(&digests.md5),
             modified_at: self.clock.now(),
             segments,
             checksums: Checksums {
-                values: digests.values.clone(),
+                values,
                 composite: false,
             },
         }
@@ -169,31 +141,26 @@ impl Store {
         self: &Arc<Self>,
         request: S3Request<UploadPartInput>,
     ) -> S3Result<UploadPartOutput> {
-        let announced = Announced::new(&request);
+        let announced = Announced::new(&request.headers, &request.extensions)?;
         let mut input = request.input;
-        check_part_number(input.part_number)?;
-        if input
-            .content_length
-            .is_some_and(|length| length > wire_size(MAX_PUT_BYTES))
-        {
-            return Err(s3_error!(
-                EntityTooLarge,
-                "Your proposed upload exceeds the maximum allowed size"
-            ));
-        }
-        let (algorithm, encryption) = self.upload_traits(&input.bucket, &input.key, &input.upload_id)?;
-        let given = given_checksums!(input);
-        let (body, content_md5) = (input.body.take(), input.content_md5.take());
+        limits::check_part_number(input.part_number)?;
+        limits::check_body(input.content_length)?;
+        let (checksum, encryption) = self.upload_traits(&input.bucket, &input.key, &input.upload_id)?;
+        let sent = announced.algorithm();
+        checksum.check_sent(sent)?;
         let received = announced
-            .receive(self, body, given, content_md5, Some(algorithm))
+            .receive(self, input.body.take(), Some(checksum.algorithm))
             .await?;
-        let part = self.new_part(received.segments, &received.digests);
+        let part = self.new_part(received.segments, &received.digests, checksum);
         let mut output = UploadPartOutput {
             e_tag: Some(ETag::Strong(part.etag.clone())),
             server_side_encryption: sse(encryption.as_ref()),
             ..UploadPartOutput::default()
         };
-        put_checksums!(output, &part.checksums.values);
+        // What was sent is echoed, also where nothing is kept of it.
+        let mut echoed = received.digests.values;
+        echoed.retain(|algorithm, _| Some(*algorithm) == sent || checksum.named);
+        put_checksums!(output, &echoed);
         self.add_part(
             &input.bucket,
             &input.key,
@@ -208,8 +175,8 @@ impl Store {
         &self,
         input: UploadPartCopyInput,
     ) -> S3Result<UploadPartCopyOutput> {
-        check_part_number(input.part_number)?;
-        let (algorithm, encryption) = self.upload_traits(&input.bucket, &input.key, &input.upload_id)?;
+        limits::check_part_number(input.part_number)?;
+        let (checksum, encryption) = self.upload_traits(&input.bucket, &input.key, &input.upload_id)?;
         let source = self.copy_source(&input.copy_source)?;
         source.check_copy(
             input.copy_source_if_match.as_ref(),
@@ -222,21 +189,16 @@ impl Store {
             None => 0..content.size_bytes,
             Some(range) => copy_range(range, content.size_bytes)?,
         };
-        if range.end - range.start > MAX_PUT_BYTES {
-            return Err(s3_error!(
-                InvalidRequest,
-                "The specified copy range is larger than 5368709120 bytes"
-            ));
-        }
+        limits::check_copy(range.end - range.start)?;
         let segments = blob::cut(&content.segments, range);
-        let digests = intake::digest(segments.clone(), [algorithm]).await?;
-        let part = self.new_part(segments, &digests);
+        let digests = intake::digest(segments.clone(), [checksum.algorithm]).await?;
+        let part = self.new_part(segments, &digests, checksum);
         let mut result = CopyPartResult {
             e_tag: Some(ETag::Strong(part.etag.clone())),
             last_modified: Some(to_wire(part.modified_at)),
             ..CopyPartResult::default()
         };
-        put_checksums!(result, &part.checksums.values);
+        put_checksums!(result, &checksum.shown(&part.checksums.values));
         self.add_part(
             &input.bucket,
             &input.key,
@@ -262,15 +224,21 @@ impl Store {
             .and_then(|upload| upload.parts)
             .unwrap_or_default();
         let given = given_checksums!(input);
+        let kind = input.checksum_type.take().map(|kind| kind.as_str().to_owned());
         let (if_match, if_none_match) = (input.if_match.as_ref(), input.if_none_match.as_ref());
         let written = self.add_version(&input.bucket, &input.key, if_match, if_none_match, |bucket| {
-            let content = assemble(bucket.upload(&input.key, &input.upload_id)?, named, &given)?;
-            if input
-                .mpu_object_size
-                .is_some_and(|size| size != wire_size(content.size_bytes))
+            let upload = bucket.upload(&input.key, &input.upload_id)?;
+            let content = assemble(upload, named, kind.as_deref(), &given)?;
+            let computed = wire_size(content.size_bytes);
+            if let Some(size) = input.mpu_object_size
+                && size != computed
             {
-                let text = "The provided 'x-amz-mp-object-size' header does not match the size of the object";
-                return Err(s3_error!(InvalidRequest, "{text}"));
+                return Err(s3_error!(
+                    InvalidRequest,
+                    "The provided 'x-amz-mp-object-size' header value {} does not match what was computed: {}",
+                    size,
+                    computed
+                ));
             }
             let (bucket, upload_id) = (input.bucket.clone(), input.upload_id.clone());
             Ok((content, Some(Record::UploadRemoved { bucket, upload_id })))
@@ -330,79 +298,58 @@ fn copy_range(range: &str, size_bytes: u64) -> S3Result<std::ops::Range<u64>> {
     Ok(first..last + 1)
 }
 
-/// The object that the named parts make, if they are what was uploaded.
-fn assemble(upload: &Upload, named: Vec<CompletedPart>, given: &Values) -> S3Result<Content> {
+/// The object that the named parts make, if they are what was uploaded, and as the upload was created.
+///
+/// `kind` is `x-amz-checksum-type`, `given` the checksum of the whole object.
+fn assemble(
+    upload: &Upload,
+    named: Vec<CompletedPart>,
+    kind: Option<&str>,
+    given: &Values,
+) -> S3Result<Content> {
+    let checksum = upload.checksum;
+    checksum.check_type(kind)?;
     if named.is_empty() {
         return Err(s3_error!(MalformedXML, "You must specify at least one part"));
     }
-    let mut chosen: Vec<&Part> = Vec::with_capacity(named.len());
-    let mut previous = 0;
+    let mut chosen: Vec<(i32, &Part)> = Vec::with_capacity(named.len());
     for mut part in named {
-        let invalid = || {
-            s3_error!(
-                InvalidPart,
-                "One or more of the specified parts could not be found. The part may not have been uploaded, or the \
-                 specified entity tag may not match the part's entity tag."
-            )
-        };
         let number = part.part_number.ok_or_else(|| s3_error!(MalformedXML))?;
-        if number <= previous {
-            return Err(s3_error!(
-                InvalidPartOrder,
-                "The list of parts was not in ascending order. Parts must be ordered by part number."
-            ));
+        if chosen.last().is_some_and(|(previous, _)| number <= *previous) {
+            return Err(invalid_order());
         }
-        previous = number;
-        let stored = upload.parts.get(&number).ok_or_else(invalid)?;
-        let given = given_checksums!(part);
-        let differs = |(algorithm, value)| {
-            stored
-                .checksums
-                .values
-                .get(algorithm)
-                .is_some_and(|own| own != value)
-        };
-        if part.e_tag.is_none_or(|etag| etag.value() != stored.etag) || given.iter().any(differs) {
-            return Err(invalid());
+        let stored = upload.parts.get(&number).ok_or_else(invalid_part)?;
+        if part.e_tag.take().is_none_or(|etag| etag.value() != stored.etag) {
+            return Err(invalid_part());
         }
-        chosen.push(stored);
+        checksum.check_named(number, &stored.checksums.values, &given_checksums!(part))?;
+        chosen.push((number, stored));
     }
-    let too_small = chosen
-        .split_last()
-        .is_some_and(|(_, others)| others.iter().any(|part| part.size_bytes < MIN_PART_BYTES));
-    if too_small {
-        return Err(s3_error!(
-            EntityTooSmall,
-            "Your proposed upload is smaller than the minimum allowed size"
-        ));
-    }
+    checksum.check_numbers(chosen.iter().map(|(number, _)| *number))?;
+    let part_sizes: Vec<_> = chosen.iter().map(|(_, part)| part.size_bytes).collect();
+    limits::check_part_sizes(&part_sizes)?;
     let mut md5 = Md5::new();
-    for part in &chosen {
+    let mut sums = Vec::with_capacity(chosen.len());
+    for (_, part) in &chosen {
         md5.update(&unhex(&part.etag).ok_or_else(|| s3_error!(InternalError))?);
+        let sum = part.checksums.values.get(&checksum.algorithm);
+        let sum = sum.ok_or_else(|| s3_error!(InternalError, "a part has no checksum"))?;
+        sums.push((sum.as_str(), part.size_bytes));
     }
-    let sums: Option<Vec<_>> = chosen
-        .iter()
-        .map(|part| {
-            Some((
-                part.checksums.values.get(&upload.algorithm)?.as_str(),
-                part.size_bytes,
-            ))
-        })
-        .collect();
-    let sums = sums.ok_or_else(|| s3_error!(InternalError, "a part has no checksum"))?;
-    let sum = digest::of_parts(upload.algorithm, upload.composite, &sums)?;
-    if given.get(&upload.algorithm).is_some_and(|given| *given != sum) {
-        return Err(digest::bad_checksum(upload.algorithm));
-    }
+    let whole = digest::of_parts(checksum.algorithm, checksum.composite, &sums)?;
+    checksum.check_whole(kind, given, &whole)?;
     Ok(Content {
-        size_bytes: chosen.iter().map(|part| part.size_bytes).sum(),
+        size_bytes: part_sizes.iter().sum(),
         etag: format!("{}-{}", hex(&md5.finalize()), chosen.len()),
-        segments: chosen.iter().flat_map(|part| part.segments.clone()).collect(),
-        part_sizes: chosen.iter().map(|part| part.size_bytes).collect(),
+        segments: chosen
+            .iter()
+            .flat_map(|(_, part)| part.segments.clone())
+            .collect(),
+        part_sizes,
         attributes: upload.attributes.clone(),
         checksums: Checksums {
-            values: [(upload.algorithm, sum)].into(),
-            composite: upload.composite,
+            values: [(checksum.algorithm, whole)].into(),
+            composite: checksum.composite,
         },
         tags: upload.tags.clone(),
     })

@@ -11,16 +11,14 @@ use s3s::dto::{
 use s3s::{S3Request, S3Result, s3_error};
 
 use super::admission::percent_decode;
-use super::digest::{Algorithm, Checksums, given_checksums, hex, put_checksums};
+use super::digest::{Algorithm, Checksums, hex, put_checksums};
 use super::index::{Bucket, NULL_VERSION, Versioning};
 use super::intake::{self, Announced};
 use super::lifecycle::{expiration_header, to_wire};
+use super::limits;
 use super::record::{Content, Record, Tags, Version};
 use super::retrieval::Found;
 use super::store::Store;
-
-/// The largest object of one `PutObject` or `CopyObject`, in bytes.
-pub(super) const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
 /// The attributes of a new object, by the names that the inputs share.
 macro_rules! attributes {
@@ -180,20 +178,12 @@ impl Store {
         self: &Arc<Self>,
         request: S3Request<PutObjectInput>,
     ) -> S3Result<PutObjectOutput> {
-        let announced = Announced::new(&request);
+        let announced = Announced::new(&request.headers, &request.extensions)?;
         let mut input = request.input;
         if input.sse_customer_algorithm.is_some() || input.write_offset_bytes.is_some() {
             return Err(s3_error!(NotImplemented));
         }
-        if input
-            .content_length
-            .is_some_and(|length| length > wire_size(MAX_PUT_BYTES))
-        {
-            return Err(s3_error!(
-                EntityTooLarge,
-                "Your proposed upload exceeds the maximum allowed size"
-            ));
-        }
+        limits::check_body(input.content_length)?;
         let (if_match, if_none_match) = (input.if_match.take(), input.if_none_match.take());
         // Once before the body, to save its way, and again when the version is added.
         self.look(|index| {
@@ -204,16 +194,9 @@ impl Store {
             )
         })?;
         let attributes = attributes!(input);
+        limits::check_metadata(&attributes)?;
         let tags = parse_tags(input.tagging.as_deref());
-        let named = input
-            .checksum_algorithm
-            .take()
-            .map(|name| Algorithm::parse(name.as_str()))
-            .transpose()?;
-        let given = given_checksums!(input);
-        let received = announced
-            .receive(self, input.body.take(), given, input.content_md5.take(), named)
-            .await?;
+        let received = announced.receive(self, input.body.take(), None).await?;
         let content = Content {
             size_bytes: received.size_bytes,
             etag: hex(&received.digests.md5),
@@ -270,12 +253,7 @@ impl Store {
             input.copy_source_if_unmodified_since.as_ref(),
             input.copy_source_if_modified_since.as_ref(),
         )?;
-        if content.size_bytes > MAX_PUT_BYTES {
-            return Err(s3_error!(
-                InvalidRequest,
-                "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
-            ));
-        }
+        limits::check_copy(content.size_bytes)?;
         let directive = input.metadata_directive.take();
         let replaces = directive.is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
         let is_itself = matches!(&input.copy_source, CopySource::Bucket { bucket, key, version_id: None }
@@ -292,6 +270,7 @@ impl Store {
             ));
         }
         let asked = attributes!(input);
+        limits::check_metadata(&asked)?;
         let attributes = if replaces {
             asked
         } else {

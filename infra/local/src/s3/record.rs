@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Segment;
-use super::digest::{Algorithm, Checksums};
+use super::digest::Checksums;
+use super::part_checksums::UploadChecksum;
 
 /// One change of the index, as it is written to the journal.
 #[derive(Serialize, Deserialize)]
@@ -145,10 +146,8 @@ pub(super) struct Upload {
     pub(super) attributes: Attributes,
     #[serde(default)]
     pub(super) tags: Tags,
-    pub(super) algorithm: Algorithm,
-    pub(super) composite: bool,
-    /// Whether the client named the algorithm (else it is S3's default, and answers do not mention it).
-    pub(super) algorithm_given: bool,
+    #[serde(flatten)]
+    pub(super) checksum: UploadChecksum,
     #[serde(skip)]
     pub(super) parts: BTreeMap<i32, Part>,
 }
@@ -161,5 +160,6 @@ pub(super) struct Part {
     pub(super) etag: String,
     pub(super) modified_at: Timestamp,
     pub(super) segments: Vec<Segment>,
+    /// At least the one by the upload's algorithm.
     pub(super) checksums: Checksums,
 }

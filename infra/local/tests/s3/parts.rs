@@ -2,13 +2,11 @@
 
 use aws_sdk_s3::operation::upload_part::UploadPartOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart,
-};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use super::support::{TestS3, code, files, pattern};
 
-const MIB: usize = 1024 * 1024;
+pub(crate) const MIB: usize = 1024 * 1024;
 
 async fn create(s3: &TestS3, key: &str) -> String {
     let created = s3
@@ -33,10 +31,11 @@ async fn upload(s3: &TestS3, key: &str, id: &str, number: i32, bytes: Vec<u8>) -
     part.body(ByteStream::from(bytes)).send().await.unwrap()
 }
 
-fn named(number: i32, etag: &str) -> CompletedPart {
+pub(crate) fn named(number: i32, etag: &str) -> CompletedPart {
     CompletedPart::builder().part_number(number).e_tag(etag).build()
 }
 
+/// A request that completes an upload to the bucket `b-1`.
 macro_rules! complete {
     ($s3:expr, $key:expr, $id:expr, $parts:expr) => {{
         let parts = CompletedMultipartUpload::builder()
@@ -50,6 +49,7 @@ macro_rules! complete {
             .multipart_upload(parts)
     }};
 }
+pub(crate) use complete;
 
 #[tokio::test]
 async fn parts_become_one_object() {
@@ -352,82 +352,4 @@ async fn parts_copied_from_objects() {
         .unwrap();
     assert_eq!(same.e_tag(), Some(etag.as_str()));
     assert_eq!(s3.get("whole").await, expected);
-}
-
-#[tokio::test]
-async fn checksums_of_the_whole_and_of_the_parts() {
-    let s3 = TestS3::with_bucket().await;
-    let bytes = pattern(6 * MIB, 11);
-    let kinds = [
-        (ChecksumAlgorithm::Crc32, ChecksumType::FullObject),
-        (ChecksumAlgorithm::Crc64Nvme, ChecksumType::FullObject),
-        (ChecksumAlgorithm::Sha256, ChecksumType::Composite),
-    ];
-    for (algorithm, kind) in kinds {
-        let put = s3
-            .client
-            .put_object()
-            .bucket("b-1")
-            .key("put")
-            .checksum_algorithm(algorithm.clone());
-        let put = put.body(ByteStream::from(bytes.clone())).send().await.unwrap();
-        let create = s3
-            .client
-            .create_multipart_upload()
-            .bucket("b-1")
-            .key("k")
-            .checksum_type(kind.clone());
-        let id = create
-            .checksum_algorithm(algorithm.clone())
-            .send()
-            .await
-            .unwrap()
-            .upload_id()
-            .unwrap()
-            .to_owned();
-        let mut parts = Vec::new();
-        for (number, range) in [(1, 0..5 * MIB), (2, 5 * MIB..6 * MIB)] {
-            let part = s3
-                .client
-                .upload_part()
-                .bucket("b-1")
-                .key("k")
-                .upload_id(&id)
-                .part_number(number);
-            let part = part
-                .checksum_algorithm(algorithm.clone())
-                .body(ByteStream::from(bytes[range].to_vec()));
-            let part = part.send().await.unwrap();
-            let named = CompletedPart::builder()
-                .part_number(number)
-                .set_e_tag(part.e_tag().map(str::to_owned));
-            let named = named.set_checksum_sha256(part.checksum_sha256().map(str::to_owned));
-            parts.push(
-                named
-                    .set_checksum_crc32(part.checksum_crc32().map(str::to_owned))
-                    .build(),
-            );
-        }
-        let wrong = complete!(s3, "k", &id, parts.clone());
-        let wrong = match algorithm {
-            ChecksumAlgorithm::Crc32 => wrong.checksum_crc32("AAAAAA=="),
-            ChecksumAlgorithm::Crc64Nvme => wrong.checksum_crc64_nvme("AAAAAAAAAAA="),
-            _ => wrong.checksum_sha256("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=-2"),
-        };
-        assert_eq!(code(wrong.send().await), "BadDigest");
-        complete!(s3, "k", &id, parts).send().await.unwrap();
-        let head = s3
-            .client
-            .head_object()
-            .bucket("b-1")
-            .key("k")
-            .checksum_mode(ChecksumMode::Enabled);
-        let head = head.send().await.unwrap();
-        assert_eq!(head.checksum_type(), Some(&kind));
-        match algorithm {
-            ChecksumAlgorithm::Crc32 => assert_eq!(head.checksum_crc32(), put.checksum_crc32()),
-            ChecksumAlgorithm::Crc64Nvme => assert_eq!(head.checksum_crc64_nvme(), put.checksum_crc64_nvme()),
-            _ => assert!(head.checksum_sha256().unwrap().ends_with("=-2")),
-        }
-    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Region};
+use aws_sdk_s3::config::{BehaviorVersion, Region, RequestChecksumCalculation};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use hyper_util::rt::TokioIo;
@@ -94,15 +94,23 @@ impl TestS3 {
 }
 
 pub(crate) fn client(url: &str) -> Client {
-    let config = aws_sdk_s3::Config::builder()
+    Client::from_conf(config(url).build())
+}
+
+/// A client that sends the checksums that it is told, and no others.
+pub(crate) fn client_without_checksums(url: &str) -> Client {
+    let config = config(url).request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+    Client::from_conf(config.build())
+}
+
+fn config(url: &str) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-west-3"))
         .credentials_provider(Credentials::new("any", "test", None, None, "test"))
         .endpoint_url(url)
         .force_path_style(true)
         .retry_config(RetryConfig::disabled())
-        .build();
-    Client::from_conf(config)
 }
 
 async fn serve(engine: S3Engine) -> String {

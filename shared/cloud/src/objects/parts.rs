@@ -1,7 +1,7 @@
 //! An object sent in parts: it appears whole or not at all.
 
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
 use super::Objects;
@@ -46,7 +46,11 @@ impl Objects {
         request.send().await.map(|_| ()).map_err(failed("PutObject"))
     }
 
-    /// Begins an object that is sent in parts.
+    /// Begins an object that is sent in parts, or copied in parts.
+    ///
+    /// The SDK gives each part a CRC-32. S3 takes it back at completion only if the upload was begun with this
+    /// algorithm; of the whole object it then keeps one CRC-32 over all bytes, as of an object in one piece:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>.
     pub(crate) async fn begin_parts(
         &self,
         bucket: &str,
@@ -60,6 +64,8 @@ impl Objects {
             .key(&key)
             .content_type(headers.content_type)
             .content_disposition(headers.disposition)
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .checksum_type(ChecksumType::FullObject)
             .send()
             .await
             .map_err(failed("CreateMultipartUpload"))?;

@@ -8,6 +8,7 @@ use oubli_domain::document::Document;
 use oubli_domain::{Crc32, Sha256};
 
 use super::is_absent;
+use super::parts::{Headers, PartsUpload};
 use crate::connect::Cloud;
 use crate::error::{CloudError, code_of, failed};
 use crate::keys;
@@ -141,25 +142,19 @@ impl Cloud {
         document: &Document,
         uploaded: &UploadedObject,
     ) -> Result<StoreOutcome, CloudError> {
-        let (client, bucket, key) = (
-            &self.objects.client,
-            &self.objects.documents_bucket,
-            Self::target(document),
-        );
-        let begun = client
-            .create_multipart_upload()
-            .bucket(bucket)
-            .key(&key)
-            .content_type(&document.fields.content_type)
-            .content_disposition(disposition(document.fields.name.expose()))
-            .send()
-            .await
-            .map_err(failed("CreateMultipartUpload"))?;
-        let upload_id = begun.upload_id().unwrap_or_default().to_owned();
+        let headers = Headers {
+            content_type: &document.fields.content_type,
+            disposition: &disposition(document.fields.name.expose()),
+        };
+        let bucket = &self.objects.documents_bucket;
+        let begun = self.objects.begin_parts(bucket, Self::target(document), headers);
+        let PartsUpload { key, upload_id, .. } = begun.await?;
         match self.copy_parts(document, uploaded, &key, &upload_id).await {
             Ok(StoreOutcome::Stored) => Ok(StoreOutcome::Stored),
             unfinished => {
-                let abort = client
+                let abort = self
+                    .objects
+                    .client
                     .abort_multipart_upload()
                     .bucket(bucket)
                     .key(&key)
@@ -197,14 +192,15 @@ impl Cloud {
                 .copy_source_range(format!("bytes={from}-{}", to.saturating_sub(1)));
             match request.send().await {
                 Ok(answer) => {
-                    let etag = answer
-                        .copy_part_result()
-                        .and_then(|part| part.e_tag())
-                        .map(str::to_owned);
+                    let (etag, crc32) = answer
+                        .copy_part_result
+                        .map(|copied| (copied.e_tag, copied.checksum_crc32))
+                        .unwrap_or_default();
                     Ok(Some(
                         CompletedPart::builder()
                             .part_number(number)
                             .set_e_tag(etag)
+                            .set_checksum_crc32(crc32)
                             .build(),
                     ))
                 }
@@ -234,18 +230,45 @@ impl Cloud {
     }
 }
 
+/// The longest name that a `Content-Disposition` holds, encoded, in bytes. S3 takes 2 KB of system-defined
+/// metadata with an object; the media type stands there too:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>.
+const MAX_ENCODED_NAME_BYTES: usize = 1_500;
+
+/// The longest ending, from the last dot, that a shortened name keeps, encoded, in bytes.
+const MAX_ENCODED_ENDING_BYTES: usize = 64;
+
 /// A `Content-Disposition` (RFC 6266) that offers the document under its own name, in the encoding
-/// of RFC 8187.
+/// of RFC 8187. A name that is too long for it loses characters before its ending; its record keeps all.
 pub(super) fn disposition(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len() * 3);
-    for byte in name.bytes() {
+    let mut encoded = encode(name);
+    if encoded.len() > MAX_ENCODED_NAME_BYTES {
+        let ending = name.rfind('.').and_then(|at| name.get(at..)).map(encode);
+        let ending = ending.filter(|ending| ending.len() <= MAX_ENCODED_ENDING_BYTES);
+        let ending = ending.unwrap_or_default();
+        encoded.clear();
+        for character in name.chars() {
+            let next = encode(character.encode_utf8(&mut [0; 4]));
+            if encoded.len() + next.len() + ending.len() > MAX_ENCODED_NAME_BYTES {
+                break;
+            }
+            encoded.push_str(&next);
+        }
+        encoded.push_str(&ending);
+    }
+    format!("attachment; filename*=UTF-8''{encoded}")
+}
+
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len() * 3);
+    for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push_str(&format!("%{byte:02X}"));
         }
     }
-    format!("attachment; filename*=UTF-8''{encoded}")
+    encoded
 }
 
 #[cfg(test)]
@@ -262,5 +285,22 @@ mod tests {
             disposition("é\r\nX: \0"),
             "attachment; filename*=UTF-8''%C3%A9%0D%0AX%3A%20%00"
         );
+    }
+
+    #[test]
+    fn a_long_name_is_shortened_between_characters_and_keeps_its_ending() {
+        let long = format!("{}.pdf", "é".repeat(510));
+        assert_eq!(
+            disposition(&long),
+            format!("attachment; filename*=UTF-8''{}.pdf", "%C3%A9".repeat(249))
+        );
+        let without_ending = format!(".{}", "é".repeat(500));
+        let shortened = disposition(&without_ending);
+        assert_eq!(
+            shortened,
+            format!("attachment; filename*=UTF-8''.{}", "%C3%A9".repeat(249))
+        );
+        let fits = "a".repeat(1_024);
+        assert_eq!(disposition(&fits), format!("attachment; filename*=UTF-8''{fits}"));
     }
 }

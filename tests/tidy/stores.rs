@@ -94,7 +94,7 @@ fn tables_can_be_brought_back_and_outlive_the_stack() {
     }
     let lasting = template
         .of_kind("AWS::DynamoDB::Table")
-        .chain([find(template, "DocumentsBucket"), find(template, "ArchiveKey")]);
+        .chain(["DocumentsBucket", "ArchiveKey", "HashKey"].map(|id| find(template, id)));
     for resource in lasting {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
             let found = resource.node.get(policy).and_then(Node::text);
@@ -120,30 +120,31 @@ fn an_index_projects_twenty_attributes_at_most() {
 }
 
 #[test]
-fn archives_are_signed_by_a_key_that_never_leaves_and_three_functions_may_use() {
+fn keys_never_leave_and_each_function_may_use_what_it_needs() {
     let template = template();
     let key = find(template, "ArchiveKey");
     let property = |name: &str| key.property(&[name]).and_then(Node::text);
     assert_eq!(property("KeySpec"), Some("ECC_NIST_P256"));
     assert_eq!(property("KeyUsage"), Some("SIGN_VERIFY"));
+    let key = find(template, "HashKey");
+    let property = |name: &str| key.property(&[name]).and_then(Node::text);
+    assert_eq!(property("KeySpec"), Some("HMAC_256"));
+    assert_eq!(property("KeyUsage"), Some("GENERATE_VERIFY_MAC"));
     let mut allowed = BTreeSet::new();
     for (place, statement) in statements(template) {
         let actions = statement.get("Action").map(texts).unwrap_or_default();
         for action in actions.into_iter().filter(|action| action.starts_with("kms:")) {
-            assert_eq!(
-                referred(statement.get("Resource").unwrap()),
-                "ArchiveKey",
-                "{place}"
-            );
+            let key = referred(statement.get("Resource").unwrap()).to_owned();
             let role = place.split('/').next().unwrap().to_owned();
-            allowed.insert((role, action.to_owned()));
+            allowed.insert((role, action.to_owned(), key));
         }
     }
     let expected = [
-        ("ApiRole", "kms:GetPublicKey"),
-        ("ArchiveBuilderRole", "kms:Sign"),
-        ("RestorerRole", "kms:GetPublicKey"),
+        ("ApiRole", "kms:GenerateMac", "HashKey"),
+        ("ApiRole", "kms:GetPublicKey", "ArchiveKey"),
+        ("ArchiveBuilderRole", "kms:Sign", "ArchiveKey"),
+        ("RestorerRole", "kms:GetPublicKey", "ArchiveKey"),
     ];
-    let expected = expected.map(|(role, action)| (role.to_owned(), action.to_owned()));
+    let expected = expected.map(|(role, action, key)| (role.to_owned(), action.to_owned(), key.to_owned()));
     assert_eq!(allowed, BTreeSet::from(expected));
 }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use oubli_domain::contact::{Alias, Shelf};
 use oubli_domain::search::NAME_SEPARATOR;
 use oubli_domain::{
-    ActionId, ArchiveId, ContactId, DocumentId, GroupId, ItemId, MailId, MemberId, Sha256, TenantId, UploadId,
+    ActionId, ArchiveId, ContactId, DocumentId, GroupId, ItemId, KeyedHash, MailId, MemberId, TenantId,
+    UploadId,
 };
 
 /// The primary key of an item.
@@ -146,7 +147,7 @@ pub(crate) fn purge(tenant: &TenantId, contact: &ContactId, what: &str) -> Key {
     Key::new(format!("T#{tenant}#PURGE#{contact}"), what)
 }
 
-pub(crate) fn idempotency(tenant: &TenantId, claim: &Sha256) -> Key {
+pub(crate) fn idempotency(tenant: &TenantId, claim: &KeyedHash) -> Key {
     Key::new(format!("T#{tenant}#I#{claim}"), "IDEMPOTENCY")
 }
 

@@ -15,6 +15,7 @@ mod contacts;
 mod documents;
 mod error;
 mod expression;
+mod hash_key;
 mod idempotency;
 mod items;
 mod keys;
@@ -45,7 +46,7 @@ pub use keys::archive_of_object;
 pub use mailer::{Envelope, MailOutcome};
 pub use mails::TakenMail;
 pub use objects::{
-    ArchiveUpload, ObjectBytes, PartReceipt, RestoredParts, SavedSource, SignedUpload, StoreOutcome,
+    ArchiveUpload, Links, ObjectBytes, PartReceipt, RestoredParts, SavedSource, SignedUpload, StoreOutcome,
     UploadedObject,
 };
 pub use open_work::{Due, OpenWork, SHARDS};

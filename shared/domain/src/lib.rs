@@ -12,6 +12,7 @@ pub mod field_error;
 pub mod group;
 pub mod hash;
 pub mod ids;
+pub mod keyed_hash;
 pub mod language;
 pub mod member;
 pub mod message;
@@ -31,6 +32,7 @@ pub use ids::{
     ActionId, ArchiveId, AttemptId, ContactId, DocumentId, GroupId, IdError, ItemId, MailId, MemberId,
     TenantId, UploadId,
 };
+pub use keyed_hash::{HashKey, HashPurpose, KeyedHash};
 pub use language::Language;
 pub use personal::Personal;
 pub use reason::Reason;

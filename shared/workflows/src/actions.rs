@@ -58,7 +58,7 @@ impl Oubli {
     ) -> Result<Action, WorkflowError> {
         let tenant = &caller.tenant_id;
         let id = ActionId::from(self.ids.uuid());
-        let claim = self.claim(idempotency, id.as_str());
+        let claim = self.claim(idempotency, id.as_str()).await?;
         if let Some(earlier) = self.earlier(tenant, claim.as_ref()).await? {
             return self.action_by_text(tenant, &earlier).await;
         }
@@ -274,7 +274,7 @@ impl Oubli {
         idempotency: &Idempotency,
     ) -> Result<Action, WorkflowError> {
         let found = self.action(tenant, action).await?;
-        let claim = self.claim(idempotency, action.as_str());
+        let claim = self.claim(idempotency, action.as_str()).await?;
         if self.earlier(tenant, claim.as_ref()).await?.is_some() {
             return self.get_action(tenant, action).await;
         }
@@ -298,7 +298,7 @@ impl Oubli {
         idempotency: &Idempotency,
     ) -> Result<Action, WorkflowError> {
         let found = self.action(tenant, action).await?;
-        let claim = self.claim(idempotency, action.as_str());
+        let claim = self.claim(idempotency, action.as_str()).await?;
         if self.earlier(tenant, claim.as_ref()).await?.is_some() {
             return self.get_action(tenant, action).await;
         }
@@ -328,7 +328,7 @@ impl Oubli {
         idempotency: &Idempotency,
     ) -> Result<Action, WorkflowError> {
         let found = self.action(tenant, action).await?;
-        let claim = self.claim(idempotency, action.as_str());
+        let claim = self.claim(idempotency, action.as_str()).await?;
         if self.earlier(tenant, claim.as_ref()).await?.is_some() {
             return self.get_action(tenant, action).await;
         }
@@ -373,7 +373,8 @@ impl Oubli {
             .ok_or(WorkflowError::NotFound)?;
         let now = self.now();
         let life = found.link_life_at(now).ok_or(WorkflowError::ArchiveExpired)?;
-        let link = self.cloud.archive_link(&found, now, life).await?;
+        let links = self.cloud.links(now, life).await?;
+        let link = self.cloud.archive_link(&found, &links).await?;
         if found.downloaded_at.is_none() {
             self.cloud.note_downloaded(&found, now).await?;
         }

@@ -90,7 +90,7 @@ impl Oubli {
         let found = self.contact(tenant, contact).await?;
         let mut fields = draft.parse()?;
         let id = DocumentId::from(self.ids.uuid());
-        let claim = self.claim(idempotency, id.as_str());
+        let claim = self.claim(idempotency, id.as_str()).await?;
         if let Some(earlier) = self.earlier(tenant, claim.as_ref()).await? {
             return self.announced(tenant, contact, earlier).await;
         }
@@ -140,13 +140,13 @@ impl Oubli {
     }
 
     async fn with_upload(&self, document: Document) -> Result<NewDocument, WorkflowError> {
-        let now = self.now();
-        let signed = self.cloud.sign_upload(&document, now, UPLOAD_LIFE).await?;
+        let links = self.cloud.links(self.now(), UPLOAD_LIFE).await?;
+        let signed = self.cloud.sign_upload(&document, &links).await?;
         let upload = Upload {
             method: signed.method,
             url: signed.url,
             headers: signed.headers,
-            expires_at: now.saturating_add(UPLOAD_LIFE).unwrap_or(now),
+            expires_at: links.expires_at(),
         };
         Ok(NewDocument { document, upload })
     }
@@ -226,7 +226,7 @@ impl Oubli {
         }
     }
 
-    /// A link of 5 minutes to a stored document.
+    /// A link of 5 minutes at most to a stored document.
     ///
     /// # Errors
     /// [`WorkflowError::NotFound`], [`Conflict::DocumentNotStored`].
@@ -240,10 +240,8 @@ impl Oubli {
         if found.state != DocumentState::Stored {
             return Err(Conflict::DocumentNotStored.into());
         }
-        Ok(self
-            .cloud
-            .document_link(&found, self.now(), MAX_LINK_LIFE)
-            .await?)
+        let links = self.cloud.links(self.now(), MAX_LINK_LIFE).await?;
+        Ok(self.cloud.document_link(&found, &links).await?)
     }
 
     /// Deletes a document.

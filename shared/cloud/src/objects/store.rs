@@ -7,6 +7,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use oubli_domain::document::Document;
 use oubli_domain::{Crc32, Sha256};
 
+use super::disposition::disposition;
 use super::is_absent;
 use crate::connect::Cloud;
 use crate::error::{CloudError, code_of, failed};
@@ -231,36 +232,5 @@ impl Cloud {
             .await
             .map_err(failed("CompleteMultipartUpload"))?;
         Ok(StoreOutcome::Stored)
-    }
-}
-
-/// A `Content-Disposition` (RFC 6266) that offers the document under its own name, in the encoding
-/// of RFC 8187.
-pub(super) fn disposition(name: &str) -> String {
-    let mut encoded = String::with_capacity(name.len() * 3);
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    format!("attachment; filename*=UTF-8''{encoded}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_name_fits_a_header() {
-        assert_eq!(
-            disposition("paie mars.pdf"),
-            "attachment; filename*=UTF-8''paie%20mars.pdf"
-        );
-        assert_eq!(
-            disposition("é\r\nX: \0"),
-            "attachment; filename*=UTF-8''%C3%A9%0D%0AX%3A%20%00"
-        );
     }
 }

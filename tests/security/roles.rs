@@ -24,11 +24,9 @@ const SENDER: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}
 struct Role(Vec<(String, String)>);
 
 /// Rights of tables that this life does not use.
-const MET_BY_ACCIDENT: [&str; 5] = [
+const MET_BY_ACCIDENT: [&str; 4] = [
     // The note of what is deleted goes at once where no copy can be under way.
     "anonymiser: dynamodb:DeleteItem on RequestsTable",
-    // The last item's worker died before it wrote the mail.
-    "janitor: dynamodb:PutItem on RequestsTable",
     // The action runs again: its chunks are counted.
     "notifier: dynamodb:Query on RequestsTable",
     // A worker that died leaves documents that nobody has.

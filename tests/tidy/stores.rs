@@ -103,6 +103,51 @@ fn tables_can_be_brought_back_and_outlive_the_stack() {
     }
 }
 
+/// Whoever may write to the table of requests may add entries to the audit, and change none.
+#[test]
+fn the_audit_is_added_to_and_never_changed() {
+    let template = template();
+    let policy = find(template, "AuditPolicy");
+    let statements = policy.property(&["PolicyDocument", "Statement"]).unwrap();
+    let [statement] = statements.items() else {
+        panic!("{statements:?}")
+    };
+    assert_eq!(statement.get("Effect").and_then(Node::text), Some("Deny"));
+    assert_eq!(referred(statement.get("Resource").unwrap()), "RequestsTable");
+    let denied: BTreeSet<_> = texts(statement.get("Action").unwrap()).into_iter().collect();
+    for action in [
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:BatchWriteItem",
+    ] {
+        assert!(denied.contains(action), "{action}");
+    }
+    assert!(!denied.contains("dynamodb:PutItem"), "entries are added");
+    let condition = ["Condition", "ForAnyValue:StringLike", "dynamodb:LeadingKeys"];
+    assert_eq!(texts(statement.at(&condition).unwrap()), ["T#*#AUDIT#*"]);
+
+    let mut writers = BTreeSet::new();
+    for (place, statement) in self::statements(template) {
+        let resource = statement.get("Resource").unwrap();
+        let is_table = resource.tagged("!GetAtt").is_some() && referred(resource) == "RequestsTable";
+        let actions = statement.get("Action").map(texts).unwrap_or_default();
+        let writes = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
+        if is_table && place != "AuditPolicy/AppendOnly" && writes.iter().any(|write| actions.contains(write))
+        {
+            writers.insert(place.split('/').next().unwrap().to_owned());
+        }
+    }
+    assert!(writers.len() >= 7, "{writers:?}");
+    for role in writers {
+        let bound = find(template, &role).property(&["ManagedPolicyArns"]);
+        let bound = bound.map(Node::items).unwrap_or_default();
+        assert!(
+            bound.iter().any(|policy| referred(policy) == "AuditPolicy"),
+            "{role}"
+        );
+    }
+}
+
 /// DynamoDB refuses an index that projects more ("Projection", Amazon DynamoDB API Reference).
 #[test]
 fn an_index_projects_twenty_attributes_at_most() {

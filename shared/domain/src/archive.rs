@@ -40,7 +40,7 @@ pub struct ArchiveStamp {
     /// Their bytes.
     #[serde(default)]
     pub document_bytes: u64,
-    /// When it was first fetched.
+    /// When a reader first proved to have it whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloaded_at: Option<Timestamp>,
 }
@@ -79,7 +79,7 @@ pub struct Archive {
     pub created_at: Timestamp,
     /// When it ends: `created_at` and ten days.
     pub expires_at: Timestamp,
-    /// When it was first fetched.
+    /// When a reader first proved to have it whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloaded_at: Option<Timestamp>,
     /// When its object was seen gone.

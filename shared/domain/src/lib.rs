@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod archive;
+pub mod audit;
 pub mod contact;
 pub mod document;
 pub mod email;
@@ -29,8 +30,8 @@ pub mod text;
 pub use field_error::{FieldError, FieldErrors};
 pub use hash::{Crc32, Sha256};
 pub use ids::{
-    ActionId, ArchiveId, AttemptId, ContactId, DocumentId, GroupId, IdError, ItemId, MailId, MemberId,
-    TenantId, UploadId,
+    ActionId, ArchiveId, AttemptId, AuditEntryId, ContactId, DocumentId, GroupId, IdError, ItemId, MailId,
+    MemberId, TenantId, UploadId,
 };
 pub use keyed_hash::{HashKey, HashPurpose, KeyedHash};
 pub use language::Language;

@@ -1,4 +1,4 @@
-//! Data actions: started, looked at, stopped, retried; their archives fetched.
+//! Data actions: started, looked at, stopped, retried.
 
 use oubli_cloud::CreateOutcome;
 use oubli_domain::action::{
@@ -7,7 +7,7 @@ use oubli_domain::action::{
 use oubli_domain::archive::Archive;
 use oubli_domain::message::{NotifyMessage, PlanMessage};
 use oubli_domain::paging::Page;
-use oubli_domain::{ActionId, ArchiveId, FieldErrors, MailId, Sha256, TenantId, UploadId};
+use oubli_domain::{ActionId, FieldErrors, MailId, Sha256, TenantId, UploadId};
 
 use crate::error::{Conflict, WorkflowError};
 use crate::idempotency::{Idempotency, replayed};
@@ -355,30 +355,6 @@ impl Oubli {
                 Err(conflict.into())
             }
         }
-    }
-
-    /// A link to an archive: of 5 minutes, and never beyond the archive's life.
-    ///
-    /// # Errors
-    /// [`WorkflowError::NotFound`], [`WorkflowError::ArchiveExpired`].
-    pub async fn archive_link(
-        &self,
-        tenant: &TenantId,
-        archive: &ArchiveId,
-    ) -> Result<String, WorkflowError> {
-        let found = self
-            .cloud
-            .archive(tenant, archive)
-            .await?
-            .ok_or(WorkflowError::NotFound)?;
-        let now = self.now();
-        let life = found.link_life_at(now).ok_or(WorkflowError::ArchiveExpired)?;
-        let links = self.cloud.links(now, life).await?;
-        let link = self.cloud.archive_link(&found, &links).await?;
-        if found.downloaded_at.is_none() {
-            self.cloud.note_downloaded(&found, now).await?;
-        }
-        Ok(link)
     }
 
     pub(crate) async fn action(&self, tenant: &TenantId, action: &ActionId) -> Result<Action, WorkflowError> {

@@ -6,15 +6,16 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use oubli_cloud::{CreateOutcome, DocumentOutcome, Purge, StoreOutcome, UploadedObject};
 use oubli_domain::archive::MAX_LINK_LIFE;
+use oubli_domain::audit::AuditEvent;
 use oubli_domain::contact::ContactState;
 use oubli_domain::document::{Document, DocumentDraft, DocumentState, MAX_DOCUMENTS};
 use oubli_domain::paging::Page;
 use oubli_domain::{ContactId, DocumentId, TenantId};
 
-use crate::Oubli;
 use crate::error::{Conflict, WorkflowError};
 use crate::idempotency::{Idempotency, replayed};
 use crate::paging::{PageRequest, page};
+use crate::{Caller, Oubli};
 
 /// How long a client has to begin its upload.
 const UPLOAD_LIFE: SignedDuration = SignedDuration::from_hours(1);
@@ -226,22 +227,32 @@ impl Oubli {
         }
     }
 
-    /// A link of 5 minutes at most to a stored document.
+    /// A link of 5 minutes at most to a stored document. It is audited before it is given.
     ///
     /// # Errors
     /// [`WorkflowError::NotFound`], [`Conflict::DocumentNotStored`].
     pub async fn document_link(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         contact: &ContactId,
         document: &DocumentId,
     ) -> Result<String, WorkflowError> {
+        let tenant = &caller.tenant_id;
         let found = self.document(tenant, contact, document).await?;
         if found.state != DocumentState::Stored {
             return Err(Conflict::DocumentNotStored.into());
         }
         let links = self.cloud.links(self.now(), MAX_LINK_LIFE).await?;
-        Ok(self.cloud.document_link(&found, &links).await?)
+        let link = self.cloud.document_link(&found, &links).await?;
+        let event = AuditEvent::DocumentLinkMinted {
+            member_id: caller.member_id.clone(),
+            document_id: found.id,
+            contact_id: found.contact_id,
+            link_expires_at: links.expires_at(),
+        };
+        let entry = self.audit_entry(tenant, event);
+        self.cloud.add_audit_entry(&entry).await?;
+        Ok(link)
     }
 
     /// Deletes a document.

@@ -1,6 +1,7 @@
 //! The ten days of an archive, its links, its end.
 
 use jiff::{SignedDuration, Timestamp};
+use oubli_domain::Sha256;
 use oubli_local::engines::Engines;
 use oubli_tests::{Answer, Stack};
 use reqwest::StatusCode;
@@ -122,21 +123,56 @@ async fn a_link_is_signed_for_whole_seconds_that_the_archive_still_has() {
     assert_eq!(stack.fetch(&link).await.0, StatusCode::FORBIDDEN);
 }
 
+/// Says that an archive arrived with this hash.
+async fn say_downloaded(stack: &Stack, archive: &str, sha256: &str) -> Answer {
+    let path = format!("/v1/archives/{archive}/downloaded");
+    stack.agent().post(&path, json!({ "sha256": sha256 })).await
+}
+
 #[tokio::test]
-async fn the_record_says_when_it_was_first_downloaded() {
+async fn an_archive_is_downloaded_once_its_reader_says_so_by_its_hash() {
     let stack = Stack::start().await;
     let (action, archive) = exported(&stack).await;
+    // That a link was given, and even used, says nothing of what arrived.
+    let bytes = stack.archive(&archive).await;
     assert!(shown(&stack, &action).await.get("downloaded_at").is_none());
+    let half = Sha256::of(&bytes[..bytes.len() / 2]).to_string();
+    let refused = say_downloaded(&stack, &archive, &half).await;
+    assert_eq!(refused.problem(StatusCode::CONFLICT), "archive_hash_mismatch");
+    for wrong in ["", "00", &"g".repeat(64)] {
+        let refused = say_downloaded(&stack, &archive, wrong).await;
+        let code = refused.problem(StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(
+            (code.as_str(), refused.pointers()),
+            ("input_refused", vec!["/sha256".to_owned()])
+        );
+    }
+    let whole = Sha256::of(&bytes).to_string();
+    let absent = say_downloaded(&stack, "absent", &whole).await;
+    assert_eq!(absent.problem(StatusCode::NOT_FOUND), "not_found");
+    let path = format!("/v1/archives/{archive}/downloaded");
+    let foreign = stack.other_agent().post(&path, json!({ "sha256": whole })).await;
+    assert_eq!(foreign.problem(StatusCode::NOT_FOUND), "not_found");
+    assert!(shown(&stack, &action).await.get("downloaded_at").is_none());
+
     stack.advance(SignedDuration::from_mins(1));
-    link(&stack, &archive).await;
+    let noted = say_downloaded(&stack, &archive, &whole.to_uppercase()).await;
+    assert_eq!(
+        (noted.status, noted.text().as_str()),
+        (StatusCode::NO_CONTENT, "")
+    );
     let first = shown(&stack, &action).await["downloaded_at"].clone();
     assert!(first.is_string());
     if stack.engines().is_some() {
         assert_eq!(first, stack.now().to_string());
     }
-    stack.advance(SignedDuration::from_mins(1));
-    link(&stack, &archive).await;
-    assert_eq!(shown(&stack, &action).await["downloaded_at"], first);
+    // Once, however often it is said, and after the ten days too.
+    for later in [SignedDuration::from_mins(1), TEN_DAYS] {
+        stack.advance(later);
+        let again = say_downloaded(&stack, &archive, &whole).await;
+        assert_eq!(again.status, StatusCode::NO_CONTENT);
+        assert_eq!(shown(&stack, &action).await["downloaded_at"], first);
+    }
 }
 
 #[tokio::test]

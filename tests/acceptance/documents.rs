@@ -1,5 +1,7 @@
 //! Documents of a contact: announced, uploaded, completed, fetched, deleted.
 
+mod limits;
+
 use jiff::SignedDuration;
 use oubli_domain::Sha256;
 use oubli_tests::{Answer, Stack};
@@ -176,11 +178,10 @@ async fn what_is_missing_of_another_size_or_hash_is_not_stored() {
     };
     let announced = announce(&stack, &contact, plain(5)).await;
     refused(&announced, "upload_missing").await;
+    // Past the link, as below.
+    let object = format!("uploads/demo/{}", announced.id);
     for bytes in [&b"four"[..], b"longer"] {
-        assert_eq!(
-            stack.put_upload(&announced.upload, bytes.to_vec()).await,
-            StatusCode::OK
-        );
+        Bucket::uploads(&stack).await.put(&object, bytes).await;
         refused(&announced, "upload_size_mismatch").await;
     }
     assert_eq!(

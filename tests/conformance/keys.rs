@@ -1,9 +1,9 @@
-//! KMS: the key that signs archives, and what everybody may know of it.
+//! KMS: the key that signs archives, what everybody may know of it, and the key of hashes.
 
 use std::sync::Arc;
 
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{KeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec};
+use aws_sdk_kms::types::{KeySpec, KeyUsageType, MacAlgorithmSpec, MessageType, SigningAlgorithmSpec};
 use oubli_archive::signature::PublicKey;
 use oubli_domain::Sha256;
 
@@ -13,6 +13,7 @@ declare_checks! {
     a_key_is_made_and_found_by_its_alias: "KMS.CreateKey" "KMS.CreateAlias" "KMS.DescribeKey";
     what_is_signed_is_verified_by_the_public_key: "KMS.GetPublicKey" "KMS.Sign";
     what_is_no_digest_is_not_signed: "KMS.Sign";
+    a_secret_gives_each_message_one_code: "KMS.GenerateMac";
 }
 
 async fn a_key_is_made_and_found_by_its_alias(aws: Arc<Aws>) {
@@ -84,4 +85,21 @@ async fn what_is_no_digest_is_not_signed(aws: Arc<Aws>) {
         .message_type(MessageType::Digest)
         .signing_algorithm(SigningAlgorithmSpec::EcdsaSha256);
     assert_eq!(code(absent.send().await), "NotFoundException");
+}
+
+async fn a_secret_gives_each_message_one_code(aws: Arc<Aws>) {
+    let generate = |key: &str, message: &[u8]| {
+        let request = aws.keys.generate_mac().key_id(key).message(Blob::new(message));
+        request.mac_algorithm(MacAlgorithmSpec::HmacSha256).send()
+    };
+    let key = aws.setting("OUBLI_HASH_KEY_ID");
+    let code_of = async |message: &[u8]| generate(key, message).await.unwrap().mac.unwrap().into_inner();
+    let one = code_of(b"one").await;
+    assert_eq!(one.len(), 32);
+    assert_eq!(one, code_of(b"one").await);
+    assert_ne!(one, code_of(b"other").await);
+    assert_eq!(
+        code(generate("alias/oubli-absent", b"one").await),
+        "NotFoundException"
+    );
 }

@@ -182,9 +182,9 @@ async fn gone_and_back(stack: &Stack, contact: &str, archive: &str) {
     let restore = json!({ "kind": "restore", "selection": from_upload, "overwrite": true });
     done(stack, restore).await;
 
-    let parts = announce(6 << 30).await;
-    let first = &parts["upload"]["parts"][0];
-    assert_eq!(stack.put_upload(first, b"PK".to_vec()).await, StatusCode::OK);
+    let parts = announce((6 << 30) + 2).await;
+    let last = parts["upload"]["parts"].as_array().unwrap().last().unwrap();
+    assert_eq!(stack.put_upload(last, b"PK".to_vec()).await, StatusCode::OK);
     let from_parts = json!({ "upload_ids": [parts["upload_id"]] });
     let preview = json!({ "kind": "restore", "selection": from_parts });
     agent

@@ -2,8 +2,8 @@
 //! that asks again with the same idempotency key: one effect.
 
 use jiff::SignedDuration;
-use oubli_local::faults::Gate;
-use oubli_tests::Answer;
+use oubli_local::faults::{Fault, Gate, Outcome};
+use oubli_tests::{Answer, Stack};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -284,4 +284,33 @@ each_call_of! {
     completing_a_document: CompleteDocument,
     deleting_a_document: DeleteDocument,
     deleting_a_contact: DeleteContact,
+}
+
+/// The secret of hashes is derived at a process's first request that needs it. Without it nothing is done, and
+/// what is asked again is done once.
+#[tokio::test]
+async fn a_request_waits_for_the_secret_of_hashes() {
+    for outcome in [Outcome::Error, Outcome::Throttle, Outcome::LostReply] {
+        let stack = Stack::start().await;
+        let Some(engines) = stack.engines() else {
+            println!("left out: this endpoint cannot be made to fail");
+            return;
+        };
+        let fault = Fault::on("KMS.GenerateMac", outcome.clone()).from_caller(API);
+        let struck = engines.faults().inject(fault);
+        let enter = async || {
+            let body = json!({ "last_name": "Roux" }).to_string().into_bytes();
+            let key = [("idempotency-key", "once")];
+            let agent = stack.agent();
+            agent.call(Method::POST, "/v1/contacts", &key, Some(body)).await
+        };
+        let refused = enter().await;
+        assert!(refused.status.is_server_error(), "{}", refused.text());
+        assert!(struck.count() > 0);
+        engines.faults().clear();
+        let entered = enter().await.expect(StatusCode::CREATED);
+        assert_eq!(enter().await.expect(StatusCode::CREATED)["id"], entered["id"]);
+        let found = stack.agent().get("/v1/contacts?q=roux").await;
+        assert_eq!(found.expect(StatusCode::OK)["total"], 1);
+    }
 }

@@ -19,6 +19,7 @@ use jiff::SignedDuration;
 use oubli_local::engines::Engines;
 use oubli_local::faults::{Fault, Gate, Outcome};
 use oubli_tests::Stack;
+use reqwest::{Method, StatusCode};
 
 pub(crate) use feed::{Feed, Random};
 pub(crate) use outcome::Want;
@@ -110,6 +111,15 @@ impl World {
             .load()
             .await;
         let by_path = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
+        // The first request with a key has the secret of hashes derived, once in a process's life: not a call
+        // that each request makes.
+        let key = [("idempotency-key", "first")];
+        let body = serde_json::json!({ "kind": "export", "selection": { "filter": { "q": "nobody" } } });
+        let body = Some(body.to_string().into_bytes());
+        let agent = stack.agent();
+        let first = agent.call(Method::POST, "/v1/data-actions", &key, body).await;
+        let refused = first.problem(StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(refused, "input_refused");
         Some(Self {
             objects: aws_sdk_s3::Client::from_conf(by_path.build()),
             verified: Mutex::default(),

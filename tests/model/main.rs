@@ -135,7 +135,7 @@ impl Field {
                 let count = operations.len() as u64;
                 if let Err(divergence) = run(&world, &format!("m{seed}"), &operations, &mut tally).await {
                     self.failed.store(true, Ordering::SeqCst);
-                    let told = shrink(seed, divergence).await;
+                    let told = Box::pin(shrink(seed, divergence)).await;
                     self.failures.lock().unwrap().push(told);
                 }
                 self.operations.fetch_add(count, Ordering::SeqCst);

@@ -5,6 +5,8 @@ mod crowd;
 mod failures;
 mod refusals;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use oubli_domain::Sha256;
 use oubli_local::clock::EngineClock;
@@ -18,7 +20,7 @@ use failures::{POISON, fails_and_is_retried, poison};
 use refusals::refusals;
 
 use crate::endpoint;
-use crate::witnesses::{MARK, Memory, Messages, is_marked};
+use crate::witnesses::{Guesses, MARK, Memory, Messages, is_marked};
 
 /// The most that a deployment can be set to log; the engines are none of it.
 const FILTER: &str = "debug,oubli_local=off,s3s=off,dynoxide=off";
@@ -27,6 +29,8 @@ const FILTER: &str = "debug,oubli_local=off,s3s=off,dynoxide=off";
 struct Watched {
     stack: Stack,
     answers: Vec<(String, Answer)>,
+    /// What could be guessed of what was asked for.
+    guesses: Guesses,
 }
 
 /// What may be said in answers beyond a contact's own routes.
@@ -41,6 +45,10 @@ impl Watched {
 
     async fn with(&mut self, method: Method, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
         let body = (!body.is_null()).then(|| body.to_string().into_bytes());
+        let key = headers.iter().find(|(name, _)| *name == "idempotency-key");
+        let line = format!("{method} {path}");
+        let said = body.as_deref().unwrap_or_default();
+        self.guesses.add_request(&line, key.map(|(_, key)| *key), said);
         let answer = self.stack.agent().call(method, path, headers, body).await;
         self.answers.push((path.to_owned(), answer.clone()));
         answer
@@ -78,6 +86,27 @@ impl Watched {
         (id, new["upload"].clone())
     }
 
+    /// Where each contact stands in the lists, as a guess: what sorts by name there is a name.
+    async fn guess_positions(&mut self) {
+        let client = aws_sdk_dynamodb::Client::new(&self.stack.aws().await);
+        let scan = client
+            .scan()
+            .table_name(endpoint::setting(&self.stack, "OUBLI_CONTACTS_TABLE"));
+        let found = scan.index_name("by_name").send().await.unwrap();
+        assert_eq!(found.count(), 3);
+        for item in found.items() {
+            let position = item["by_name_sk"].as_s().unwrap();
+            assert!(position.starts_with("zqxcanar"), "{position}");
+            self.guesses.add(position.as_bytes());
+        }
+    }
+
+    /// No hash that confirms a guess.
+    #[track_caller]
+    fn confirms_nothing(&self, text: &str) {
+        assert_eq!(self.guesses.confirmed_by(text), None, "{text}");
+    }
+
     /// No mark in what the API said, its own contact's body aside.
     fn answers_are_clean(&self) {
         assert!(self.answers.len() > 40);
@@ -90,6 +119,8 @@ impl Watched {
                 let json = answer.json();
                 let cursor = json["next_cursor"].as_str().unwrap_or_default();
                 assert!(!is_marked(cursor), "{path}: {cursor}");
+                let position = URL_SAFE_NO_PAD.decode(cursor).unwrap();
+                self.confirms_nothing(&String::from_utf8(position).unwrap());
             } else {
                 assert!(!is_marked(&answer.text()), "{path}: {}", answer.text());
             }
@@ -102,10 +133,12 @@ impl Watched {
         assert!(!requests.is_empty());
         for (partition, row) in requests {
             assert!(!is_marked(&row), "{partition}: {row}");
+            self.confirms_nothing(&row);
         }
         for index in [None, Some("by_name"), Some("by_created"), Some("by_email")] {
             let rows = endpoint::rows(&self.stack, "OUBLI_CONTACTS_TABLE", index).await;
             let mut marked = 0;
+            rows.iter().for_each(|(_, row)| self.confirms_nothing(row));
             for (partition, row) in rows.iter().filter(|(_, row)| is_marked(row)) {
                 let own = contact.map(|contact| format!("T#demo#C#{contact}"));
                 assert_eq!(Some(partition), own.as_ref(), "{index:?}: {row}");
@@ -155,6 +188,7 @@ async fn a_person_is_named_nowhere_but_in_their_own_record() {
     let mut watched = Watched {
         stack: Stack::start_with(options).await,
         answers: Vec::new(),
+        guesses: Guesses::default(),
     };
     let messages = Messages::watch(&watched.stack);
 
@@ -191,6 +225,7 @@ async fn a_person_is_named_nowhere_but_in_their_own_record() {
             .await
             .expect(StatusCode::CREATED);
     }
+    watched.guess_positions().await;
     for query in [
         "limit=2".to_owned(),
         "limit=1&sort=-last_name&q=zqx".to_owned(),
@@ -352,6 +387,7 @@ async fn a_late_upload_is_swept() {
         )))
         .await,
         answers: Vec::new(),
+        guesses: Guesses::default(),
     };
     let contact = watched.stack.contact(marked_contact()).await;
     let (_, pending) = watched.document(&contact, "document", false).await;

@@ -71,7 +71,9 @@ const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/v1/data-actions/{action_id}/retry", Contacts),
     ("POST", "/v1/data-actions/{action_id}/notify", Contacts),
     ("GET", "/v1/archives/{archive_id}/content", Contacts),
+    ("POST", "/v1/archives/{archive_id}/downloaded", Contacts),
     ("POST", "/v1/archive-uploads", Contacts),
+    ("GET", "/v1/audit", Administration),
 ];
 
 /// One operation.
@@ -112,6 +114,7 @@ impl Operation {
                 "/v1/data-actions",
                 "/documents",
                 "/items",
+                "/v1/audit",
             ]
             .iter()
             .any(|end| self.path.ends_with(end))
@@ -181,6 +184,7 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/v1/data-actions/preview" | "/v1/data-actions") => {
             json!({ "kind": "export", "selection": selection })
         }
+        ("POST", "/v1/archives/{archive_id}/downloaded") => json!({ "sha256": "0".repeat(64) }),
         ("POST", "/v1/archive-uploads") => json!({ "size_bytes": 1 }),
         _ => return None,
     };

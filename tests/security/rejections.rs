@@ -90,7 +90,7 @@ async fn every_operation_refuses_every_wrong_token_first() {
             asked += 1;
         }
     }
-    assert_eq!(asked, forged.len() * 31);
+    assert_eq!(asked, forged.len() * 33);
 }
 
 #[tokio::test]

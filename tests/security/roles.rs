@@ -24,15 +24,13 @@ const SENDER: &str = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}
 struct Role(Vec<(String, String)>);
 
 /// Rights of tables that this life does not use.
-const MET_BY_ACCIDENT: [&str; 7] = [
+const MET_BY_ACCIDENT: [&str; 6] = [
     // What was left by large documents, or by a process that died, is looked for.
     "anonymiser: dynamodb:GetItem on ContactsTable",
     // The note of what is deleted goes at once where no copy can be under way.
     "anonymiser: dynamodb:DeleteItem on RequestsTable",
     // The contact was deleted while its archive was built.
     "archive-builder: dynamodb:GetItem on ContactsTable",
-    // The last item's worker died before it wrote the mail.
-    "janitor: dynamodb:PutItem on RequestsTable",
     // The action runs again: its chunks are counted.
     "notifier: dynamodb:Query on RequestsTable",
     // A worker that died leaves documents that nobody has.

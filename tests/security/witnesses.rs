@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use oubli_domain::Sha256;
 use oubli_local::faults::{Fault, Outcome};
 use oubli_local::runner::MetricsTo;
 use oubli_tests::Stack;
+use serde_json::Value;
 use tracing::subscriber::DefaultGuard;
 
 /// What every mark of letters begins with. It looks the same folded, percent-encoded and in an address.
@@ -58,6 +60,88 @@ fn marks_are_found_in_disguise() {
     assert!(is_marked("+98 765.011-22 3"));
     assert!(is_marked(&hexadecimal()));
     assert!(!is_marked("zqx canary 9876501122"));
+}
+
+/// Hashes that anybody can compute who guesses what a person is called, or what a request said: none may be
+/// stored, as it would confirm the guess.
+#[derive(Default)]
+pub(crate) struct Guesses(BTreeSet<String>);
+
+impl Guesses {
+    /// How much of a hash is looked for: of one that was cut, this is left.
+    const HEX_DIGITS: usize = 12;
+    const BASE64_LETTERS: usize = 16;
+
+    /// Guesses a text: its SHA-256 in hexadecimal digits and in base64.
+    pub(crate) fn add(&mut self, text: &[u8]) {
+        let hash = Sha256::of(text);
+        let beginning = |text: String, length| text.chars().take(length).collect::<String>();
+        self.0.insert(beginning(hash.to_string(), Self::HEX_DIGITS));
+        for encoded in [
+            STANDARD_NO_PAD.encode(hash.as_bytes()),
+            URL_SAFE_NO_PAD.encode(hash.as_bytes()),
+        ] {
+            self.0.insert(beginning(encoded, Self::BASE64_LETTERS));
+        }
+    }
+
+    /// Guesses a request: its body, alone and beneath its first line, its idempotency key, alone and with who
+    /// asks, and each text in its body.
+    pub(crate) fn add_request(&mut self, line: &str, key: Option<&str>, body: &[u8]) {
+        self.add(body);
+        self.add(&[line.as_bytes(), b"\n", body].concat());
+        if let Some(key) = key {
+            self.add(key.as_bytes());
+            self.add(format!("agent\n{key}").as_bytes());
+        }
+        if let Ok(body) = serde_json::from_slice(body) {
+            self.add_texts(&body);
+        }
+    }
+
+    fn add_texts(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => {
+                self.add(text.as_bytes());
+                self.add(text.to_lowercase().as_bytes());
+            }
+            Value::Array(values) => values.iter().for_each(|value| self.add_texts(value)),
+            Value::Object(fields) => fields.values().for_each(|value| self.add_texts(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// The hash in `text` that confirms one of the guesses.
+    pub(crate) fn confirmed_by<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let is_hex = |letter: char| letter.is_ascii_hexdigit();
+        let is_base64 = |letter: char| letter.is_ascii_alphanumeric() || "+/-_".contains(letter);
+        let hex = text.split(|letter| !is_hex(letter));
+        let hex = hex.filter_map(|run| run.get(..Self::HEX_DIGITS));
+        let base64 = text.split(|letter| !is_base64(letter));
+        let base64 = base64.filter_map(|run| run.get(..Self::BASE64_LETTERS));
+        hex.chain(base64)
+            .find(|found| self.0.contains(*found) || self.0.contains(&found.to_ascii_lowercase()))
+    }
+}
+
+#[test]
+fn plain_hashes_confirm_guesses() {
+    let mut guesses = Guesses::default();
+    let body = br#"{"email":"Zoe@Example.com"}"#;
+    guesses.add_request("POST /v1/contacts", Some("k"), body);
+    let hex = Sha256::of(b"zoe@example.com").to_string();
+    let whole = Sha256::of(&[b"POST /v1/contacts\n".as_slice(), body].concat());
+    for text in [
+        format!("T#demo#I#{hex}"),
+        format!("at.{}", hex.get(..12).unwrap()),
+        hex.to_uppercase(),
+        format!("S(\"{}\")", URL_SAFE_NO_PAD.encode(whole.as_bytes())),
+    ] {
+        assert!(guesses.confirmed_by(&text).is_some(), "{text}");
+    }
+    let other = Sha256::of(b"somebody else");
+    let encoded = STANDARD_NO_PAD.encode(other.as_bytes());
+    assert_eq!(guesses.confirmed_by(&format!("{other} {encoded}")), None);
 }
 
 /// Memory that somebody writes to and a test reads.

@@ -176,15 +176,15 @@ impl Stack {
         }
     }
 
-    /// Puts bytes where an `upload` of the API says.
+    /// Puts bytes where an `upload` of the API says. As browsers do (Fetch standard, "HTTP-network-or-cache
+    /// fetch"), the length is told of no bytes too.
     pub async fn put_upload(&self, upload: &Value, bytes: Vec<u8>) -> StatusCode {
         let method = Method::from_bytes(upload["method"].as_str().unwrap().as_bytes()).unwrap();
-        let mut request = self.http.request(method, upload["url"].as_str().unwrap());
-        if bytes.is_empty() {
-            // As browsers do; S3 demands a length, and this client says none of an empty body.
-            request = request.header("content-length", "0");
-        }
-        request = request.body(bytes);
+        let mut request = self
+            .http
+            .request(method, upload["url"].as_str().unwrap())
+            .header("content-length", bytes.len())
+            .body(bytes);
         for (name, value) in upload["headers"].as_object().unwrap() {
             request = request.header(name, value.as_str().unwrap());
         }

@@ -94,12 +94,57 @@ fn tables_can_be_brought_back_and_outlive_the_stack() {
     }
     let lasting = template
         .of_kind("AWS::DynamoDB::Table")
-        .chain([find(template, "DocumentsBucket"), find(template, "ArchiveKey")]);
+        .chain(["DocumentsBucket", "ArchiveKey", "HashKey"].map(|id| find(template, id)));
     for resource in lasting {
         for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
             let found = resource.node.get(policy).and_then(Node::text);
             assert_eq!(found, Some("Retain"), "{}: {policy}", resource.logical_id);
         }
+    }
+}
+
+/// Whoever may write to the table of requests may add entries to the audit, and change none.
+#[test]
+fn the_audit_is_added_to_and_never_changed() {
+    let template = template();
+    let policy = find(template, "AuditPolicy");
+    let statements = policy.property(&["PolicyDocument", "Statement"]).unwrap();
+    let [statement] = statements.items() else {
+        panic!("{statements:?}")
+    };
+    assert_eq!(statement.get("Effect").and_then(Node::text), Some("Deny"));
+    assert_eq!(referred(statement.get("Resource").unwrap()), "RequestsTable");
+    let denied: BTreeSet<_> = texts(statement.get("Action").unwrap()).into_iter().collect();
+    for action in [
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:BatchWriteItem",
+    ] {
+        assert!(denied.contains(action), "{action}");
+    }
+    assert!(!denied.contains("dynamodb:PutItem"), "entries are added");
+    let condition = ["Condition", "ForAnyValue:StringLike", "dynamodb:LeadingKeys"];
+    assert_eq!(texts(statement.at(&condition).unwrap()), ["T#*#AUDIT#*"]);
+
+    let mut writers = BTreeSet::new();
+    for (place, statement) in self::statements(template) {
+        let resource = statement.get("Resource").unwrap();
+        let is_table = resource.tagged("!GetAtt").is_some() && referred(resource) == "RequestsTable";
+        let actions = statement.get("Action").map(texts).unwrap_or_default();
+        let writes = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
+        if is_table && place != "AuditPolicy/AppendOnly" && writes.iter().any(|write| actions.contains(write))
+        {
+            writers.insert(place.split('/').next().unwrap().to_owned());
+        }
+    }
+    assert!(writers.len() >= 7, "{writers:?}");
+    for role in writers {
+        let bound = find(template, &role).property(&["ManagedPolicyArns"]);
+        let bound = bound.map(Node::items).unwrap_or_default();
+        assert!(
+            bound.iter().any(|policy| referred(policy) == "AuditPolicy"),
+            "{role}"
+        );
     }
 }
 
@@ -120,30 +165,31 @@ fn an_index_projects_twenty_attributes_at_most() {
 }
 
 #[test]
-fn archives_are_signed_by_a_key_that_never_leaves_and_three_functions_may_use() {
+fn keys_never_leave_and_each_function_may_use_what_it_needs() {
     let template = template();
     let key = find(template, "ArchiveKey");
     let property = |name: &str| key.property(&[name]).and_then(Node::text);
     assert_eq!(property("KeySpec"), Some("ECC_NIST_P256"));
     assert_eq!(property("KeyUsage"), Some("SIGN_VERIFY"));
+    let key = find(template, "HashKey");
+    let property = |name: &str| key.property(&[name]).and_then(Node::text);
+    assert_eq!(property("KeySpec"), Some("HMAC_256"));
+    assert_eq!(property("KeyUsage"), Some("GENERATE_VERIFY_MAC"));
     let mut allowed = BTreeSet::new();
     for (place, statement) in statements(template) {
         let actions = statement.get("Action").map(texts).unwrap_or_default();
         for action in actions.into_iter().filter(|action| action.starts_with("kms:")) {
-            assert_eq!(
-                referred(statement.get("Resource").unwrap()),
-                "ArchiveKey",
-                "{place}"
-            );
+            let key = referred(statement.get("Resource").unwrap()).to_owned();
             let role = place.split('/').next().unwrap().to_owned();
-            allowed.insert((role, action.to_owned()));
+            allowed.insert((role, action.to_owned(), key));
         }
     }
     let expected = [
-        ("ApiRole", "kms:GetPublicKey"),
-        ("ArchiveBuilderRole", "kms:Sign"),
-        ("RestorerRole", "kms:GetPublicKey"),
+        ("ApiRole", "kms:GenerateMac", "HashKey"),
+        ("ApiRole", "kms:GetPublicKey", "ArchiveKey"),
+        ("ArchiveBuilderRole", "kms:Sign", "ArchiveKey"),
+        ("RestorerRole", "kms:GetPublicKey", "ArchiveKey"),
     ];
-    let expected = expected.map(|(role, action)| (role.to_owned(), action.to_owned()));
+    let expected = expected.map(|(role, action, key)| (role.to_owned(), action.to_owned(), key.to_owned()));
     assert_eq!(allowed, BTreeSet::from(expected));
 }

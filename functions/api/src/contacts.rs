@@ -7,10 +7,10 @@ pub mod view;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use oubli_domain::contact::ContactState;
+use oubli_domain::contact::{Contact, ContactState};
 use oubli_domain::paging::ContactSort;
-use oubli_domain::{ContactId, FieldErrors, MemberId};
-use oubli_workflows::ContactListQuery;
+use oubli_domain::{ContactId, FieldErrors, MemberId, TenantId};
+use oubli_workflows::{ContactListQuery, MemberNames};
 
 use crate::answer::{self, PageView};
 use crate::auth::{ClientContactsPrivacy, Staff};
@@ -89,13 +89,12 @@ pub async fn list(
     staff: Staff<ClientContactsPrivacy, ContactListQuery>,
     State(state): State<ApiState>,
 ) -> Result<Response, Problem> {
-    let page = state
-        .oubli
-        .list_contacts(&staff.caller.tenant_id, staff.query)
-        .await?;
+    let tenant = &staff.caller.tenant_id;
+    let page = state.oubli.list_contacts(tenant, staff.query).await?;
+    let names = names(&state, tenant, &page.items).await?;
     let now = state.oubli.now();
     Ok(answer::ok(PageView::new(page, |contact| {
-        ContactView::new(&contact, now)
+        ContactView::new(&contact, &names, now)
     })))
 }
 
@@ -120,7 +119,8 @@ pub async fn create(
         )
         .await?;
     let location = format!("/v1/contacts/{}", contact.id);
-    let view = ContactView::new(&contact, state.oubli.now());
+    let names = names(&state, &staff.caller.tenant_id, [&contact]).await?;
+    let view = ContactView::new(&contact, &names, state.oubli.now());
     answer::versioned(answer::at(StatusCode::CREATED, &location, view)?, contact.version)
 }
 
@@ -135,7 +135,8 @@ pub async fn get(
 ) -> Result<Response, Problem> {
     let card = state.oubli.get_contact(&staff.caller.tenant_id, &id).await?;
     let version = card.contact.version;
-    let view = ContactCardView::new(card, state.oubli.now());
+    let names = names(&state, &staff.caller.tenant_id, [&card.contact]).await?;
+    let view = ContactCardView::new(card, &names, state.oubli.now());
     answer::versioned(answer::ok(view), version)
 }
 
@@ -160,7 +161,8 @@ pub async fn update(
         .oubli
         .update_contact(&staff.caller.tenant_id, &id, expected, change)
         .await?;
-    let view = ContactView::new(&contact, state.oubli.now());
+    let names = names(&state, &staff.caller.tenant_id, [&contact]).await?;
+    let view = ContactView::new(&contact, &names, state.oubli.now());
     answer::versioned(answer::ok(view), contact.version)
 }
 
@@ -177,6 +179,19 @@ pub async fn delete(
 ) -> Result<Response, Problem> {
     state.oubli.delete_contact(&staff.caller.tenant_id, &id).await?;
     Ok(answer::no_content())
+}
+
+/// The names of the members in charge of these contacts.
+async fn names<'c>(
+    state: &ApiState,
+    tenant: &TenantId,
+    contacts: impl IntoIterator<Item = &'c Contact>,
+) -> Result<MemberNames, Problem> {
+    let members = contacts
+        .into_iter()
+        .filter_map(|contact| contact.fields.assigned_to.clone());
+    let members: Vec<_> = members.collect();
+    Ok(state.oubli.member_names(tenant, members).await?)
 }
 
 #[cfg(test)]

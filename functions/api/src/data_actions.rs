@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use oubli_domain::ActionId;
+use oubli_domain::action::Action;
 use oubli_workflows::PageRequest;
 
 use crate::answer::{self, PageView};
@@ -68,8 +69,7 @@ pub async fn start(
     let new = command.body.parse().map_err(|errors| Problem::refused(&errors))?;
     let idempotency = &command.idempotency.of(&staff.caller.member_id);
     let action = state.oubli.start_action(&staff.caller, new, idempotency).await?;
-    let location = format!("/v1/data-actions/{}", action.id);
-    answer::at(StatusCode::ACCEPTED, &location, ActionView::new(action))
+    accepted(&state, action).await
 }
 
 /// The data actions of the tenant, newest first.
@@ -82,11 +82,17 @@ pub async fn list(
     staff: Staff<ClientContactsPrivacy, PageRequest>,
     State(state): State<ApiState>,
 ) -> Result<Response, Problem> {
-    let page = state
-        .oubli
-        .list_actions(&staff.caller.tenant_id, &staff.query)
-        .await?;
-    Ok(answer::ok(PageView::new(page, ActionView::new)))
+    let tenant = &staff.caller.tenant_id;
+    let page = state.oubli.list_actions(tenant, &staff.query).await?;
+    let members: Vec<_> = page
+        .items
+        .iter()
+        .map(|action| action.requested_by.clone())
+        .collect();
+    let names = state.oubli.member_names(tenant, members).await?;
+    Ok(answer::ok(PageView::new(page, |action| {
+        ActionView::new(action, &names)
+    })))
 }
 
 /// One data action.
@@ -98,9 +104,8 @@ pub async fn get(
     Path(id): Path<ActionId>,
     State(state): State<ApiState>,
 ) -> Result<Response, Problem> {
-    Ok(answer::ok(ActionView::new(
-        state.oubli.get_action(&staff.caller.tenant_id, &id).await?,
-    )))
+    let action = state.oubli.get_action(&staff.caller.tenant_id, &id).await?;
+    Ok(answer::ok(view(&state, action).await?))
 }
 
 /// The items of a data action, each with its result.
@@ -144,7 +149,7 @@ pub async fn stop(
             &command.idempotency.of(&staff.caller.member_id),
         )
         .await?;
-    accepted(ActionView::new(action), &id)
+    accepted(&state, action).await
 }
 
 /// Try again what failed.
@@ -168,7 +173,7 @@ pub async fn retry(
             &command.idempotency.of(&staff.caller.member_id),
         )
         .await?;
-    accepted(ActionView::new(action), &id)
+    accepted(&state, action).await
 }
 
 /// Send the mail about an ended action again.
@@ -192,9 +197,17 @@ pub async fn notify(
             &command.idempotency.of(&staff.caller.member_id),
         )
         .await?;
-    accepted(ActionView::new(action), &id)
+    accepted(&state, action).await
 }
 
-fn accepted(view: ActionView, id: &ActionId) -> Result<Response, Problem> {
-    answer::at(StatusCode::ACCEPTED, &format!("/v1/data-actions/{id}"), view)
+/// An action, with the name of who started it.
+async fn view(state: &ApiState, action: Action) -> Result<ActionView, Problem> {
+    let member = [action.requested_by.clone()];
+    let names = state.oubli.member_names(&action.tenant_id, member).await?;
+    Ok(ActionView::new(action, &names))
+}
+
+async fn accepted(state: &ApiState, action: Action) -> Result<Response, Problem> {
+    let location = format!("/v1/data-actions/{}", action.id);
+    answer::at(StatusCode::ACCEPTED, &location, view(state, action).await?)
 }

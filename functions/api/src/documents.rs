@@ -239,7 +239,7 @@ pub async fn content(
 ) -> Result<Response, Problem> {
     let link = state
         .oubli
-        .document_link(&staff.caller.tenant_id, &contact_id, &document_id)
+        .document_link(&staff.caller, &contact_id, &document_id)
         .await?;
     answer::see_other(&link)
 }

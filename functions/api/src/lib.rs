@@ -8,6 +8,7 @@ pub mod answer;
 pub mod archive_keys;
 pub mod archive_uploads;
 pub mod archives;
+pub mod audit;
 pub mod auth;
 pub mod contacts;
 pub mod cors;
@@ -61,8 +62,10 @@ fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(data_actions::retry))
         .routes(routes!(data_actions::notify))
         .routes(routes!(archives::content))
+        .routes(routes!(archives::downloaded))
         .routes(routes!(archive_keys::list))
         .routes(routes!(archive_uploads::create))
+        .routes(routes!(audit::list))
 }
 
 /// The OpenAPI 3.1 document of all routes.

@@ -8,7 +8,7 @@ use oubli_runtime::settings::{ALLOWED_ORIGINS, ISSUER, Settings};
 use oubli_runtime::telemetry;
 use oubli_workflows::Oubli;
 
-const NEEDED: [&str; 8] = [
+const NEEDED: [&str; 9] = [
     CloudSettings::CONTACTS_TABLE,
     CloudSettings::REQUESTS_TABLE,
     CloudSettings::DOCUMENTS_BUCKET,
@@ -17,6 +17,7 @@ const NEEDED: [&str; 8] = [
     CloudSettings::BULK_PLANNER_QUEUE,
     CloudSettings::NOTIFIER_QUEUE,
     CloudSettings::ARCHIVE_KEY_ID,
+    CloudSettings::HASH_KEY_ID,
 ];
 
 #[tokio::main(flavor = "current_thread")]

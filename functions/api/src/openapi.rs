@@ -27,6 +27,7 @@ use crate::problem::{FieldErrorView, ProblemView};
         (name = "documents", description = "Files attached to a contact"),
         (name = "data actions", description = "Runs over one contact or many"),
         (name = "archives", description = "The ZIP of one contact: made here, saved elsewhere, brought back"),
+        (name = "audit", description = "Who was given a link to what, and which archives are gone"),
         (name = "problems", description = "What refusals mean"),
         (name = "deployment", description = "The API itself")
     )

@@ -1,6 +1,7 @@
 //! The closed sets of words on the wire, for the OpenAPI document.
 
 use oubli_domain::action::ActionKind;
+use oubli_domain::audit::AuditEvent;
 use oubli_domain::group::Right;
 use oubli_domain::{Language, Reason};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
@@ -45,6 +46,10 @@ pub(crate) fn item_state() -> Object {
 
 pub(crate) fn archive_state() -> Object {
     words(["building", "ready", "expired", "deleted"])
+}
+
+pub(crate) fn audit_event() -> Object {
+    words(AuditEvent::CODES)
 }
 
 pub(crate) fn language() -> Object {

@@ -16,7 +16,8 @@ pub struct UploadView {
     method: String,
     /// The signed link.
     url: String,
-    /// The headers that the client must send, exactly these.
+    /// The headers that the client must send, exactly these, besides `Content-Length`, which every client sends
+    /// by itself. It is signed: the link takes the announced number of bytes and no other.
     headers: BTreeMap<String, String>,
     /// When the link ends.
     #[schema(value_type = String, format = DateTime)]

@@ -1,7 +1,8 @@
-//! KMS, for the calls that Oubli makes: keys that sign with ECDSA on P-256, their aliases and public keys.
+//! KMS, for the calls that Oubli makes: keys that sign with ECDSA on P-256, with their public keys, keys that
+//! authenticate with HMAC-SHA-256, and the aliases of both.
 //!
-//! A private key is made by the engine, kept in a file that its owner alone can read, and never given out:
-//! what leaves is a signature or the public key, as with the service.
+//! A key is made by the engine, kept in a file that its owner alone can read, and never given out: what
+//! leaves is a signature, an authentication code or a public key, as with the service.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use oubli_domain::action::{Action, ItemState};
 use oubli_domain::archive::{Archive, ArchiveStamp, StoredObject};
+use oubli_domain::audit::AuditEntry;
 use oubli_domain::contact::Shelf;
 use oubli_domain::{ArchiveId, TenantId};
 
@@ -192,7 +193,7 @@ impl Cloud {
         Ok(archives)
     }
 
-    /// Records the first time that an archive was fetched.
+    /// Records the first time that an archive was downloaded whole.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -226,17 +227,22 @@ impl Cloud {
         self.requests.update(update).await.map(|_| ())
     }
 
-    /// Records when an archive's object was first seen gone, and seals the contact that could have been restored
-    /// from it, in one transaction: an anonymisation or a restore comes before it or after it.
+    /// Records when an archive's object was first seen gone, with an entry of the audit, and seals the contact that
+    /// could have been restored from it, in one transaction: an anonymisation or a restore comes before it or
+    /// after it. Where it was recorded before, or the archive's record is gone, nothing is.
     ///
     /// # Errors
     /// [`CloudError`].
-    pub async fn note_deleted(&self, archive: &Archive, now: Timestamp) -> Result<(), CloudError> {
+    pub async fn note_deleted(&self, archive: &Archive, entry: &AuditEntry) -> Result<(), CloudError> {
+        let now = entry.at;
         let deleted = Update::of(keys::archive(&archive.tenant_id, &archive.id))
             .set("state", text("deleted"))
-            .set_once("deleted_at", text(now))
+            .set("deleted_at", text(now))
             .close()
-            .when(Condition::Present("pk"));
+            .when(Condition::All(vec![
+                Condition::Present("pk"),
+                Condition::Absent("deleted_at"),
+            ]));
         let contact = keys::contact(&archive.tenant_id, &archive.contact_id);
         let rests_on_it = Condition::Equal("anonymised.archive_id", text(&archive.id));
         let seal = Update::of(contact.clone())
@@ -254,9 +260,10 @@ impl Cloud {
                 self.contacts.update_write(seal.clone())?,
                 self.contacts.check_write(&contact, other.clone())?,
             ] {
-                let writes = vec![self.requests.update_write(deleted.clone())?, contact];
+                let deleted = self.requests.update_write(deleted.clone())?;
+                let writes = vec![deleted, contact, self.audit_write(entry)?];
                 let outcome = self.requests.transact(writes).await?;
-                if outcome.refused(1).is_none() {
+                if outcome.refused(0).is_some() || outcome.refused(1).is_none() {
                     return Ok(());
                 }
             }

@@ -8,8 +8,9 @@ use aws_config::{AppName, BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 
+use crate::hash_key::HashKeySource;
 use crate::mailer::Mailer;
-use crate::objects::Objects;
+use crate::objects::{LinkSource, Objects};
 use crate::queues::Queues;
 use crate::signing::Signer;
 use crate::table::Table;
@@ -48,11 +49,13 @@ impl CloudSettings {
     pub const NOTIFIER_QUEUE: &str = "OUBLI_NOTIFIER_QUEUE_URL";
     /// The KMS key that signs archives.
     pub const ARCHIVE_KEY_ID: &str = "OUBLI_ARCHIVE_KEY_ID";
+    /// The KMS key from which the secret of keyed hashes is derived.
+    pub const HASH_KEY_ID: &str = "OUBLI_HASH_KEY_ID";
     /// The verified sender of mails.
     pub const MAIL_FROM: &str = "OUBLI_MAIL_FROM";
 
     /// Every setting there is.
-    pub const ALL: [&'static str; 12] = [
+    pub const ALL: [&'static str; 13] = [
         Self::CONTACTS_TABLE,
         Self::REQUESTS_TABLE,
         Self::DOCUMENTS_BUCKET,
@@ -64,6 +67,7 @@ impl CloudSettings {
         Self::RESTORER_QUEUE,
         Self::NOTIFIER_QUEUE,
         Self::ARCHIVE_KEY_ID,
+        Self::HASH_KEY_ID,
         Self::MAIL_FROM,
     ];
 
@@ -111,6 +115,7 @@ pub struct Cloud {
     pub(crate) objects: Objects,
     pub(crate) queues: Queues,
     pub(crate) signer: Signer,
+    pub(crate) hash_key: HashKeySource,
     pub(crate) mailer: Mailer,
     pub(crate) first_backoff: Duration,
 }
@@ -140,7 +145,7 @@ impl Cloud {
         let by_path = config.endpoint_url().is_some();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(by_path);
         // A signed link is used by a browser, which adds no headers of its own.
-        let links = s3
+        let unchecked = s3
             .clone()
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
@@ -149,13 +154,15 @@ impl Cloud {
             client: tables.clone(),
             name: settings.get(name),
         };
+        let keys = aws_sdk_kms::Client::new(&config);
         Self {
             first_backoff: options.first_backoff.unwrap_or(FIRST_BACKOFF),
             contacts: table(CloudSettings::CONTACTS_TABLE),
             requests: table(CloudSettings::REQUESTS_TABLE),
             objects: Objects {
                 client: aws_sdk_s3::Client::from_conf(s3.build()),
-                links: aws_sdk_s3::Client::from_conf(links.build()),
+                link_source: LinkSource::new(unchecked.clone(), config.credentials_provider()),
+                unchecked: aws_sdk_s3::Client::from_conf(unchecked.build()),
                 documents_bucket: settings.get(CloudSettings::DOCUMENTS_BUCKET),
                 archives_bucket: settings.get(CloudSettings::ARCHIVES_BUCKET),
                 uploads_bucket: settings.get(CloudSettings::UPLOADS_BUCKET),
@@ -168,10 +175,8 @@ impl Cloud {
                 restorer: settings.get(CloudSettings::RESTORER_QUEUE),
                 notifier: settings.get(CloudSettings::NOTIFIER_QUEUE),
             },
-            signer: Signer::new(
-                aws_sdk_kms::Client::new(&config),
-                settings.get(CloudSettings::ARCHIVE_KEY_ID),
-            ),
+            signer: Signer::new(keys.clone(), settings.get(CloudSettings::ARCHIVE_KEY_ID)),
+            hash_key: HashKeySource::new(keys, settings.get(CloudSettings::HASH_KEY_ID)),
             mailer: Mailer {
                 client: aws_sdk_sesv2::Client::new(&config),
                 from: settings.get(CloudSettings::MAIL_FROM),

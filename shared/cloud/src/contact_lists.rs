@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use oubli_domain::contact::{Contact, ContactState, ContactSummary};
 use oubli_domain::paging::ContactSort;
 use oubli_domain::search::Search;
-use oubli_domain::{ContactId, MemberId, Sha256, TenantId};
+use oubli_domain::{ContactId, HashKey, HashPurpose, MemberId, TenantId};
 
 use crate::connect::Cloud;
 use crate::contacts::read_contact;
@@ -41,7 +41,7 @@ impl ContactQuery {
 pub struct ContactPage {
     /// The contacts, with what lists show.
     pub contacts: Vec<Contact>,
-    /// Where the next page begins. It holds an id and a hash, never a name: it stands in a URL.
+    /// Where the next page begins. It holds an id and a keyed hash, never a name: it stands in a URL.
     pub next: Option<String>,
 }
 
@@ -124,10 +124,8 @@ impl Cloud {
         let (found, more) = self.contacts.query_filled(request, limit).await?;
         let contacts: Result<Vec<_>, _> = found.into_iter().map(read_contact).collect();
         let contacts = contacts?;
-        let next = contacts
-            .last()
-            .filter(|_| more)
-            .map(|contact| position_of(contact, sort));
+        let last = contacts.last().filter(|_| more);
+        let next = self.position_after(last, sort).await?;
         Ok(ContactPage { contacts, next })
     }
 
@@ -300,11 +298,21 @@ impl Cloud {
         let more = contacts.len() > limit;
         contacts.truncate(limit);
         contacts.iter_mut().for_each(drop_what_lists_leave_out);
-        let next = contacts
-            .last()
-            .filter(|_| more)
-            .map(|contact| position_of(contact, sort));
+        let last = contacts.last().filter(|_| more);
+        let next = self.position_after(last, sort).await?;
         Ok(ContactPage { contacts, next })
+    }
+
+    /// Where the page after this contact begins.
+    async fn position_after(
+        &self,
+        last: Option<&Contact>,
+        sort: ContactSort,
+    ) -> Result<Option<String>, CloudError> {
+        match last {
+            None => Ok(None),
+            Some(last) => Ok(Some(position_of(self.hash_key().await?, last, sort))),
+        }
     }
 
     /// The contact at which a page ended, if it still stands where it stood.
@@ -320,7 +328,7 @@ impl Cloud {
             .ok_or(CursorError::Invalid)?;
         let id = ContactId::parse(id).map_err(|_| CursorError::Invalid)?;
         let contact = self.contact(tenant, &id).await?.ok_or(CursorError::Invalid)?;
-        if position_of(&contact, sort) == position {
+        if position_of(self.hash_key().await?, &contact, sort) == position {
             Ok(contact)
         } else {
             Err(CursorError::Invalid)
@@ -356,9 +364,9 @@ fn sort_key(contact: &Contact, sort: ContactSort) -> String {
     key
 }
 
-fn position_of(contact: &Contact, sort: ContactSort) -> String {
-    let hash = Sha256::of(sort_key(contact, sort).as_bytes()).to_string();
-    let short: String = hash.chars().take(12).collect();
+fn position_of(key: &HashKey, contact: &Contact, sort: ContactSort) -> String {
+    let hash = key.hash(HashPurpose::ListPosition, sort_key(contact, sort).as_bytes());
+    let short: String = hash.to_string().chars().take(12).collect();
     format!("{}.{short}", contact.id)
 }
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::{SignedDuration, Timestamp};
-use oubli_domain::{Sha256, TenantId};
+use oubli_domain::{KeyedHash, TenantId};
 
 use crate::connect::Cloud;
 use crate::error::CloudError;
@@ -17,10 +17,10 @@ const LIFE: SignedDuration = SignedDuration::from_hours(24);
 /// The claim of one request on its idempotency key.
 #[derive(Clone, Debug)]
 pub struct IdempotencyClaim {
-    /// Hash of who asks what with which key.
-    pub key: Sha256,
-    /// Hash of the request's method, path and body.
-    pub fingerprint: Sha256,
+    /// Keyed hash of who asks with which key.
+    pub key: KeyedHash,
+    /// Keyed hash of the request's method, path and body.
+    pub fingerprint: KeyedHash,
     /// What the request creates or changes.
     pub resource_id: String,
     /// When.
@@ -31,14 +31,15 @@ pub struct IdempotencyClaim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replay {
     /// Its fingerprint.
-    pub fingerprint: Sha256,
+    pub fingerprint: KeyedHash,
     /// What it created or changed.
     pub resource_id: String,
 }
 
 impl Cloud {
-    /// The write that claims a key, for a transaction. Only hashes and an id are kept: a stored
-    /// answer would hold personal data for longer than the contact does.
+    /// The write that claims a key, for a transaction. Only keyed hashes and an id are
+    /// kept: a stored answer would hold personal data for longer than the contact does, and a plain hash
+    /// would confirm to a reader of the table what somebody guesses the request said.
     pub(crate) fn claim_write(
         &self,
         tenant: &TenantId,
@@ -97,7 +98,7 @@ fn replay(attributes: &Attributes) -> Result<Replay, CloudError> {
     let corrupt = || CloudError::Corrupt {
         what: "idempotency key",
     };
-    let fingerprint = text_of(attributes, "fingerprint").and_then(|text| Sha256::parse(text).ok());
+    let fingerprint = text_of(attributes, "fingerprint").and_then(|text| KeyedHash::parse(text).ok());
     let resource_id = text_of(attributes, "resource_id").ok_or_else(corrupt)?.to_owned();
     Ok(Replay {
         fingerprint: fingerprint.ok_or_else(corrupt)?,

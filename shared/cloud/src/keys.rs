@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use oubli_domain::contact::{Alias, Shelf};
 use oubli_domain::search::NAME_SEPARATOR;
 use oubli_domain::{
-    ActionId, ArchiveId, ContactId, DocumentId, GroupId, ItemId, MailId, MemberId, Sha256, TenantId, UploadId,
+    ActionId, ArchiveId, AuditEntryId, ContactId, DocumentId, GroupId, ItemId, KeyedHash, MailId, MemberId,
+    Sha256, TenantId, UploadId,
 };
 
 /// The primary key of an item.
@@ -146,8 +147,25 @@ pub(crate) fn purge(tenant: &TenantId, contact: &ContactId, what: &str) -> Key {
     Key::new(format!("T#{tenant}#PURGE#{contact}"), what)
 }
 
-pub(crate) fn idempotency(tenant: &TenantId, claim: &Sha256) -> Key {
+pub(crate) fn idempotency(tenant: &TenantId, claim: &KeyedHash) -> Key {
     Key::new(format!("T#{tenant}#I#{claim}"), "IDEMPOTENCY")
+}
+
+/// How many partitions the audit of a tenant has.
+pub(crate) const AUDIT_SHARDS: u8 = 8;
+
+/// A partition of a tenant's audit. `template.yaml` names its beginning, where it forbids to change entries.
+pub(crate) fn audit_partition(tenant: &TenantId, shard: u8) -> String {
+    format!("T#{tenant}#AUDIT#{shard}")
+}
+
+pub(crate) fn audit(tenant: &TenantId, at: Timestamp, entry: &AuditEntryId) -> Key {
+    let shard = Sha256::of(entry.as_str().as_bytes());
+    let shard = shard.as_bytes().first().copied().unwrap_or(0) % AUDIT_SHARDS;
+    Key::new(
+        audit_partition(tenant, shard),
+        format!("{}#{entry}", sortable(at)),
+    )
 }
 
 /// An instant as text that sorts as time does, to the millisecond.

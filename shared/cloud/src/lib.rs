@@ -8,6 +8,7 @@ mod access;
 mod actions;
 mod anonymising;
 mod archives;
+mod audit;
 mod chunks;
 mod connect;
 mod contact_lists;
@@ -15,11 +16,13 @@ mod contacts;
 mod documents;
 mod error;
 mod expression;
+mod hash_key;
 mod idempotency;
 mod items;
 mod keys;
 mod mailer;
 mod mails;
+mod member_names;
 mod objects;
 mod open_work;
 mod pauses;
@@ -45,7 +48,7 @@ pub use keys::archive_of_object;
 pub use mailer::{Envelope, MailOutcome};
 pub use mails::TakenMail;
 pub use objects::{
-    ArchiveUpload, ObjectBytes, PartReceipt, RestoredParts, SavedSource, SignedUpload, StoreOutcome,
+    ArchiveUpload, Links, ObjectBytes, PartReceipt, RestoredParts, SavedSource, SignedUpload, StoreOutcome,
     UploadedObject,
 };
 pub use open_work::{Due, OpenWork, SHARDS};

@@ -2,27 +2,22 @@
 
 mod archive_upload;
 mod deletion;
+mod disposition;
+mod links;
 mod parts;
 mod restored;
 mod saved;
 mod store;
 
-use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
-
 use aws_sdk_s3::Client;
-use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::ByteStream;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
 use oubli_domain::DocumentId;
-use oubli_domain::archive::Archive;
 use oubli_domain::contact::Shelf;
-use oubli_domain::document::Document;
 
 pub use archive_upload::ArchiveUpload;
+pub(crate) use links::LinkSource;
+pub use links::{Links, SignedUpload};
 pub use parts::PartReceipt;
 pub use restored::RestoredParts;
 pub use saved::SavedSource;
@@ -36,22 +31,12 @@ use crate::keys;
 #[derive(Clone, Debug)]
 pub(crate) struct Objects {
     pub(crate) client: Client,
-    /// For links that others use: signs only what they are told to send.
-    pub(crate) links: Client,
+    /// For uploads that others send in parts: asks for no checksum, which a browser would not send.
+    pub(crate) unchecked: Client,
+    pub(crate) link_source: LinkSource,
     pub(crate) documents_bucket: String,
     pub(crate) archives_bucket: String,
     pub(crate) uploads_bucket: String,
-}
-
-/// A request that somebody without credentials may make, until it expires.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignedUpload {
-    /// The HTTP method.
-    pub method: String,
-    /// Where to.
-    pub url: String,
-    /// Headers that must be sent exactly so.
-    pub headers: BTreeMap<String, String>,
 }
 
 /// The bytes of an object, as they come.
@@ -74,33 +59,6 @@ impl ObjectBytes {
     }
 }
 
-fn presigning(
-    now: Timestamp,
-    life: SignedDuration,
-    operation: &'static str,
-) -> Result<PresigningConfig, CloudError> {
-    let life = Duration::try_from(life).map_err(|_| CloudError::Request { operation })?;
-    let config = PresigningConfig::builder()
-        .start_time(SystemTime::from(now))
-        .expires_in(life)
-        .build();
-    config.map_err(|_| CloudError::Request { operation })
-}
-
-fn signed_upload(request: &PresignedRequest) -> SignedUpload {
-    // `host` and `content-length` are the client's own affair.
-    let headers = request
-        .headers()
-        .filter(|(name, _)| !["host", "content-length"].contains(name));
-    SignedUpload {
-        method: request.method().to_owned(),
-        url: request.uri().to_owned(),
-        headers: headers
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-    }
-}
-
 /// Whether S3 says that there is no such object.
 fn is_absent<E, R>(error: &aws_sdk_s3::error::SdkError<E, R>) -> bool
 where
@@ -110,88 +68,6 @@ where
 }
 
 impl Cloud {
-    /// Signs the upload of an announced document: any bytes of any size, unless hashes were given.
-    /// A SHA-256, or else a CRC-32, is signed in, so that S3 itself refuses other bytes.
-    ///
-    /// # Errors
-    /// [`CloudError`] when the link cannot be signed.
-    pub async fn sign_upload(
-        &self,
-        document: &Document,
-        now: Timestamp,
-        life: SignedDuration,
-    ) -> Result<SignedUpload, CloudError> {
-        let operation = "PutObject";
-        let sha256 = document.fields.sha256.map(|hash| BASE64.encode(hash.as_bytes()));
-        let crc32 = document
-            .fields
-            .crc32
-            .map(|hash| BASE64.encode(hash.to_be_bytes()));
-        let request = self
-            .objects
-            .links
-            .put_object()
-            .bucket(&self.objects.uploads_bucket)
-            .key(keys::upload_object(&document.tenant_id, &document.id))
-            .content_type(&document.fields.content_type)
-            // S3 takes one checksum a request.
-            .set_checksum_crc32(crc32.filter(|_| sha256.is_none()))
-            .set_checksum_sha256(sha256)
-            .presigned(presigning(now, life, operation)?)
-            .await
-            .map_err(failed(operation))?;
-        Ok(signed_upload(&request))
-    }
-
-    /// A link to a stored document.
-    ///
-    /// # Errors
-    /// [`CloudError`] when the link cannot be signed.
-    pub async fn document_link(
-        &self,
-        document: &Document,
-        now: Timestamp,
-        life: SignedDuration,
-    ) -> Result<String, CloudError> {
-        let key = keys::document_object(&document.shelf(), &document.id);
-        self.link(&self.objects.documents_bucket, key, now, life).await
-    }
-
-    /// A link to an archive.
-    ///
-    /// # Errors
-    /// [`CloudError`] when the link cannot be signed.
-    pub async fn archive_link(
-        &self,
-        archive: &Archive,
-        now: Timestamp,
-        life: SignedDuration,
-    ) -> Result<String, CloudError> {
-        self.link(
-            &self.objects.archives_bucket,
-            archive.object_key.clone(),
-            now,
-            life,
-        )
-        .await
-    }
-
-    async fn link(
-        &self,
-        bucket: &str,
-        key: String,
-        now: Timestamp,
-        life: SignedDuration,
-    ) -> Result<String, CloudError> {
-        let operation = "GetObject";
-        let request = self.objects.links.get_object().bucket(bucket).key(key);
-        let request = request
-            .presigned(presigning(now, life, operation)?)
-            .await
-            .map_err(failed(operation))?;
-        Ok(request.uri().to_owned())
-    }
-
     /// Reads a stored document, or `range` (first byte, byte after the last) of it, as it comes.
     /// `None`: its object is not there.
     ///

@@ -43,7 +43,7 @@ pub struct ArchiveStamp {
     /// Its bytes in S3; stamps of earlier releases do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<StoredObject>,
-    /// When it was first fetched.
+    /// When a reader first proved to have it whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloaded_at: Option<Timestamp>,
 }
@@ -91,7 +91,7 @@ pub struct Archive {
     pub created_at: Timestamp,
     /// When it ends: `created_at` and ten days.
     pub expires_at: Timestamp,
-    /// When it was first fetched.
+    /// When a reader first proved to have it whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downloaded_at: Option<Timestamp>,
     /// When its object was seen gone.

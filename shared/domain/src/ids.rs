@@ -96,6 +96,10 @@ id!(
     MemberId, 128, "-_.:|"
 );
 id!(
+    /// An entry of a tenant's audit.
+    AuditEntryId, generated
+);
+id!(
     /// A security group of a tenant.
     GroupId, generated
 );

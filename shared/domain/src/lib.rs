@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod archive;
+pub mod audit;
 pub mod contact;
 pub mod document;
 pub mod email;
@@ -12,6 +13,7 @@ pub mod field_error;
 pub mod group;
 pub mod hash;
 pub mod ids;
+pub mod keyed_hash;
 pub mod language;
 pub mod member;
 pub mod message;
@@ -28,9 +30,10 @@ pub mod text;
 pub use field_error::{FieldError, FieldErrors};
 pub use hash::{Crc32, Sha256};
 pub use ids::{
-    ActionId, ArchiveId, AttemptId, ContactId, DocumentId, GroupId, IdError, ItemId, MailId, MemberId,
-    TenantId, UploadId,
+    ActionId, ArchiveId, AttemptId, AuditEntryId, ContactId, DocumentId, GroupId, IdError, ItemId, MailId,
+    MemberId, TenantId, UploadId,
 };
+pub use keyed_hash::{HashKey, HashPurpose, KeyedHash};
 pub use language::Language;
 pub use personal::Personal;
 pub use reason::Reason;

@@ -188,7 +188,7 @@ impl Oubli {
             email,
             created_at: self.now(),
         };
-        let claim = self.claim(idempotency, member.id.as_str());
+        let claim = self.claim(idempotency, member.id.as_str()).await?;
         match (
             self.cloud.create_member(tenant, &member, claim.as_ref()).await?,
             claim,
@@ -304,7 +304,7 @@ impl Oubli {
     ) -> Result<Group, WorkflowError> {
         let fields = draft.parse()?;
         let id = GroupId::from(self.ids.uuid());
-        let claim = self.claim(idempotency, id.as_str());
+        let claim = self.claim(idempotency, id.as_str()).await?;
         if let Some(earlier) = self.earlier(tenant, claim.as_ref()).await? {
             return self.group_by_text(tenant, &earlier).await;
         }

@@ -1,4 +1,4 @@
-//! Data actions: started, looked at, stopped, retried; their archives fetched.
+//! Data actions: started, looked at, stopped, retried.
 
 use oubli_cloud::CreateOutcome;
 use oubli_domain::action::{
@@ -7,7 +7,7 @@ use oubli_domain::action::{
 use oubli_domain::archive::Archive;
 use oubli_domain::message::{NotifyMessage, PlanMessage};
 use oubli_domain::paging::Page;
-use oubli_domain::{ActionId, ArchiveId, FieldErrors, MailId, Sha256, TenantId, UploadId};
+use oubli_domain::{ActionId, FieldErrors, MailId, Sha256, TenantId, UploadId};
 
 use crate::error::{Conflict, WorkflowError};
 use crate::idempotency::{Idempotency, replayed};
@@ -58,7 +58,7 @@ impl Oubli {
     ) -> Result<Action, WorkflowError> {
         let tenant = &caller.tenant_id;
         let id = ActionId::from(self.ids.uuid());
-        let claim = self.claim(idempotency, id.as_str());
+        let claim = self.claim(idempotency, id.as_str()).await?;
         if let Some(earlier) = self.earlier(tenant, claim.as_ref()).await? {
             return self.action_by_text(tenant, &earlier).await;
         }
@@ -274,7 +274,7 @@ impl Oubli {
         idempotency: &Idempotency,
     ) -> Result<Action, WorkflowError> {
         let found = self.action(tenant, action).await?;
-        let claim = self.claim(idempotency, action.as_str());
+        let claim = self.claim(idempotency, action.as_str()).await?;
         if self.earlier(tenant, claim.as_ref()).await?.is_some() {
             return self.get_action(tenant, action).await;
         }
@@ -298,7 +298,7 @@ impl Oubli {
         idempotency: &Idempotency,
     ) -> Result<Action, WorkflowError> {
         let found = self.action(tenant, action).await?;
-        let claim = self.claim(idempotency, action.as_str());
+        let claim = self.claim(idempotency, action.as_str()).await?;
         if self.earlier(tenant, claim.as_ref()).await?.is_some() {
             return self.get_action(tenant, action).await;
         }
@@ -328,7 +328,7 @@ impl Oubli {
         idempotency: &Idempotency,
     ) -> Result<Action, WorkflowError> {
         let found = self.action(tenant, action).await?;
-        let claim = self.claim(idempotency, action.as_str());
+        let claim = self.claim(idempotency, action.as_str()).await?;
         if self.earlier(tenant, claim.as_ref()).await?.is_some() {
             return self.get_action(tenant, action).await;
         }
@@ -355,29 +355,6 @@ impl Oubli {
                 Err(conflict.into())
             }
         }
-    }
-
-    /// A link to an archive: of 5 minutes, and never beyond the archive's life.
-    ///
-    /// # Errors
-    /// [`WorkflowError::NotFound`], [`WorkflowError::ArchiveExpired`].
-    pub async fn archive_link(
-        &self,
-        tenant: &TenantId,
-        archive: &ArchiveId,
-    ) -> Result<String, WorkflowError> {
-        let found = self
-            .cloud
-            .archive(tenant, archive)
-            .await?
-            .ok_or(WorkflowError::NotFound)?;
-        let now = self.now();
-        let life = found.link_life_at(now).ok_or(WorkflowError::ArchiveExpired)?;
-        let link = self.cloud.archive_link(&found, now, life).await?;
-        if found.downloaded_at.is_none() {
-            self.cloud.note_downloaded(&found, now).await?;
-        }
-        Ok(link)
     }
 
     pub(crate) async fn action(&self, tenant: &TenantId, action: &ActionId) -> Result<Action, WorkflowError> {

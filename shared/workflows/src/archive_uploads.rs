@@ -12,9 +12,8 @@ use crate::documents::Upload;
 use crate::error::{Conflict, WorkflowError};
 use crate::idempotency::{Idempotency, replayed};
 
-/// How long a client has to begin its upload, or each part of it: time for 20 GiB over a slow line. The
-/// links of a function end with its role's session, which may be sooner ("Using presigned URLs", Amazon S3
-/// User Guide).
+/// How long a client has to begin its upload, or each part of it: time for 20 GiB over a slow line. Links end
+/// with the credentials that sign them, which may be sooner.
 const LINK_LIFE: SignedDuration = SignedDuration::from_hours(12);
 /// The most that S3 takes in one request, in bytes.
 const MAX_SINGLE_BYTES: u64 = 5 * 1024 * 1024 * 1024;
@@ -76,7 +75,7 @@ impl Oubli {
         idempotency: &Idempotency,
     ) -> Result<NewArchiveUpload, WorkflowError> {
         let id = UploadId::from(self.ids.uuid());
-        let claim = self.claim(idempotency, id.as_str());
+        let claim = self.claim(idempotency, id.as_str()).await?;
         if let Some(earlier) = self.earlier(tenant, claim.as_ref()).await? {
             return self.announced_archive(tenant, &earlier).await;
         }
@@ -135,15 +134,16 @@ impl Oubli {
     }
 
     async fn with_links(&self, saved: SavedUpload) -> Result<NewArchiveUpload, WorkflowError> {
-        let now = self.now();
-        let expires_at = now.saturating_add(LINK_LIFE).unwrap_or(now);
+        let links = self.cloud.links(self.now(), LINK_LIFE).await?;
+        let expires_at = links.expires_at();
         let upload = if saved.parts_id.is_some() {
             let count = u32::try_from(saved.size_bytes.div_ceil(PART_BYTES)).unwrap_or(u32::MAX);
-            let saved = &saved;
+            let (saved, links) = (&saved, &links);
             let parts = stream::iter(1..=count)
                 .map(|number| async move {
-                    let signed = self.cloud.sign_saved_part(saved, number, now, LINK_LIFE).await?;
-                    Ok::<_, WorkflowError>((number, signed))
+                    let size_bytes = part_bytes(saved.size_bytes, number);
+                    let signed = self.cloud.sign_saved_part(saved, number, size_bytes, links);
+                    Ok::<_, WorkflowError>((number, signed.await?))
                 })
                 .buffered(SIGNED_AT_ONCE)
                 .map_ok(|(number, signed)| UploadPart {
@@ -160,7 +160,7 @@ impl Oubli {
                 expires_at,
             }
         } else {
-            let signed = self.cloud.sign_saved_upload(&saved, now, LINK_LIFE).await?;
+            let signed = self.cloud.sign_saved_upload(&saved, &links).await?;
             ArchiveUploadLinks::Single(Upload {
                 method: signed.method,
                 url: signed.url,
@@ -178,6 +178,12 @@ fn is_sent_in_parts(size_bytes: u64) -> bool {
     (MAX_SINGLE_BYTES + 1..=MAX_ARCHIVE_BYTES).contains(&size_bytes)
 }
 
+/// The size of a part, numbered from 1, of an archive of this size: the last has what the others leave.
+fn part_bytes(size_bytes: u64, number: u32) -> u64 {
+    let before = u64::from(number.saturating_sub(1)) * PART_BYTES;
+    size_bytes.saturating_sub(before).min(PART_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,5 +195,16 @@ mod tests {
         assert!(is_sent_in_parts(MAX_ARCHIVE_BYTES));
         assert!(!is_sent_in_parts(MAX_ARCHIVE_BYTES + 1));
         assert_eq!(MAX_ARCHIVE_BYTES.div_ceil(PART_BYTES), 320);
+    }
+
+    #[test]
+    fn the_sizes_of_all_parts_are_the_size_of_the_whole() {
+        for size in [MAX_SINGLE_BYTES + 1, 80 * PART_BYTES, MAX_ARCHIVE_BYTES - 1] {
+            let count = u32::try_from(size.div_ceil(PART_BYTES)).unwrap();
+            let parts: Vec<_> = (1..=count).map(|number| part_bytes(size, number)).collect();
+            assert_eq!(parts.iter().sum::<u64>(), size);
+            assert!(parts.iter().rev().skip(1).all(|part| *part == PART_BYTES));
+            assert!(parts.iter().all(|part| *part > 0));
+        }
     }
 }

@@ -132,7 +132,7 @@ impl Oubli {
             created_at: now,
             updated_at: now,
         };
-        let claim = self.claim(idempotency, contact.id.as_str());
+        let claim = self.claim(idempotency, contact.id.as_str()).await?;
         match (self.cloud.create_contact(&contact, claim.as_ref()).await?, claim) {
             (CreateOutcome::Created, _) => Ok(contact),
             (CreateOutcome::Replayed(replay), Some(claim)) => {

@@ -6,15 +6,16 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use oubli_cloud::{CreateOutcome, DocumentOutcome, Purge, StoreOutcome, UploadedObject};
 use oubli_domain::archive::MAX_LINK_LIFE;
+use oubli_domain::audit::AuditEvent;
 use oubli_domain::contact::ContactState;
 use oubli_domain::document::{Document, DocumentDraft, DocumentState, MAX_DOCUMENTS};
 use oubli_domain::paging::Page;
 use oubli_domain::{ContactId, DocumentId, TenantId};
 
-use crate::Oubli;
 use crate::error::{Conflict, WorkflowError};
 use crate::idempotency::{Idempotency, replayed};
 use crate::paging::{PageRequest, page};
+use crate::{Caller, Oubli};
 
 /// How long a client has to begin its upload.
 const UPLOAD_LIFE: SignedDuration = SignedDuration::from_hours(1);
@@ -90,7 +91,7 @@ impl Oubli {
         let found = self.contact(tenant, contact).await?;
         let mut fields = draft.parse()?;
         let id = DocumentId::from(self.ids.uuid());
-        let claim = self.claim(idempotency, id.as_str());
+        let claim = self.claim(idempotency, id.as_str()).await?;
         if let Some(earlier) = self.earlier(tenant, claim.as_ref()).await? {
             return self.announced(tenant, contact, earlier).await;
         }
@@ -140,13 +141,13 @@ impl Oubli {
     }
 
     async fn with_upload(&self, document: Document) -> Result<NewDocument, WorkflowError> {
-        let now = self.now();
-        let signed = self.cloud.sign_upload(&document, now, UPLOAD_LIFE).await?;
+        let links = self.cloud.links(self.now(), UPLOAD_LIFE).await?;
+        let signed = self.cloud.sign_upload(&document, &links).await?;
         let upload = Upload {
             method: signed.method,
             url: signed.url,
             headers: signed.headers,
-            expires_at: now.saturating_add(UPLOAD_LIFE).unwrap_or(now),
+            expires_at: links.expires_at(),
         };
         Ok(NewDocument { document, upload })
     }
@@ -226,24 +227,32 @@ impl Oubli {
         }
     }
 
-    /// A link of 5 minutes to a stored document.
+    /// A link of 5 minutes at most to a stored document. It is audited before it is given.
     ///
     /// # Errors
     /// [`WorkflowError::NotFound`], [`Conflict::DocumentNotStored`].
     pub async fn document_link(
         &self,
-        tenant: &TenantId,
+        caller: &Caller,
         contact: &ContactId,
         document: &DocumentId,
     ) -> Result<String, WorkflowError> {
+        let tenant = &caller.tenant_id;
         let found = self.document(tenant, contact, document).await?;
         if found.state != DocumentState::Stored {
             return Err(Conflict::DocumentNotStored.into());
         }
-        Ok(self
-            .cloud
-            .document_link(&found, self.now(), MAX_LINK_LIFE)
-            .await?)
+        let links = self.cloud.links(self.now(), MAX_LINK_LIFE).await?;
+        let link = self.cloud.document_link(&found, &links).await?;
+        let event = AuditEvent::DocumentLinkMinted {
+            member_id: caller.member_id.clone(),
+            document_id: found.id,
+            contact_id: found.contact_id,
+            link_expires_at: links.expires_at(),
+        };
+        let entry = self.audit_entry(tenant, event);
+        self.cloud.add_audit_entry(&entry).await?;
+        Ok(link)
     }
 
     /// Deletes a document.

@@ -105,6 +105,8 @@ pub enum Conflict {
     UploadHashMismatch,
     /// Other bytes were uploaded at the same moment.
     UploadChanged,
+    /// What was downloaded is not the archive.
+    ArchiveHashMismatch,
     /// The document has no verified bytes yet.
     DocumentNotStored,
     /// The contact holds the most documents that it can.
@@ -123,13 +125,14 @@ pub enum Conflict {
 
 impl Conflict {
     /// Every conflict there is: for the documents and their test.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::AlreadyExists,
         Self::LastAdministrator,
         Self::UploadMissing,
         Self::UploadSizeMismatch,
         Self::UploadHashMismatch,
         Self::UploadChanged,
+        Self::ArchiveHashMismatch,
         Self::DocumentNotStored,
         Self::TooManyDocuments,
         Self::ContactAnonymised,
@@ -148,6 +151,7 @@ impl Conflict {
             Self::UploadSizeMismatch => "upload_size_mismatch",
             Self::UploadHashMismatch => "upload_hash_mismatch",
             Self::UploadChanged => "upload_changed",
+            Self::ArchiveHashMismatch => "archive_hash_mismatch",
             Self::DocumentNotStored => "document_not_stored",
             Self::TooManyDocuments => "too_many_documents",
             Self::ContactAnonymised => "contact_anonymised",
@@ -167,6 +171,7 @@ impl Conflict {
             Self::UploadSizeMismatch => "the uploaded bytes are not as many as announced",
             Self::UploadHashMismatch => "the uploaded bytes do not have the announced hash",
             Self::UploadChanged => "the upload changed while it was being checked",
+            Self::ArchiveHashMismatch => "what was downloaded does not have the archive's SHA-256",
             Self::DocumentNotStored => "the document awaits its upload",
             Self::TooManyDocuments => "the contact holds the most documents that it can",
             Self::ContactAnonymised => "the contact is anonymised",

@@ -1,7 +1,7 @@
 //! Idempotency keys of requests that create or start something.
 
 use oubli_cloud::{IdempotencyClaim, Replay};
-use oubli_domain::{MemberId, Sha256, TenantId};
+use oubli_domain::{HashPurpose, MemberId, Sha256, TenantId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -11,7 +11,7 @@ use crate::error::WorkflowError;
 pub struct Idempotency {
     /// The caller and the key; `None`: the request is not protected.
     pub key: Option<String>,
-    /// SHA-256 of method, path and body: what the key stands for.
+    /// SHA-256 of method, path and body: what the key stands for. It is never stored or logged as it is.
     pub fingerprint: Sha256,
 }
 
@@ -36,18 +36,21 @@ impl Idempotency {
 
 impl Oubli {
     /// The claim of a request on its key, if it has one.
-    pub(crate) fn claim(
+    pub(crate) async fn claim(
         &self,
         idempotency: &Idempotency,
         resource_id: impl Into<String>,
-    ) -> Option<IdempotencyClaim> {
-        let key = idempotency.key.as_ref()?;
-        Some(IdempotencyClaim {
-            key: Sha256::of(key.as_bytes()),
-            fingerprint: idempotency.fingerprint,
+    ) -> Result<Option<IdempotencyClaim>, WorkflowError> {
+        let Some(key) = &idempotency.key else {
+            return Ok(None);
+        };
+        let secret = self.cloud.hash_key().await?;
+        Ok(Some(IdempotencyClaim {
+            key: secret.hash(HashPurpose::IdempotencyKey, key.as_bytes()),
+            fingerprint: secret.hash(HashPurpose::Request, idempotency.fingerprint.as_bytes()),
             resource_id: resource_id.into(),
             now: self.now(),
-        })
+        }))
     }
 
     /// What an earlier request with the same key created, before anything is judged anew: since

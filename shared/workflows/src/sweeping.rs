@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use oubli_cloud::{OpenWork, SHARDS};
 use oubli_domain::action::{Action, ItemState, PlannerStep};
 use oubli_domain::archive::{Archive, ArchiveState};
+use oubli_domain::audit::AuditEvent;
 use oubli_domain::message::{NotifyMessage, PlanMessage};
 use oubli_domain::{ActionId, ArchiveId, ItemId, TenantId};
 
@@ -223,7 +224,12 @@ impl Oubli {
 
     /// The archive is gone for good: what could be restored from it alone is sealed.
     async fn note_gone(&self, archive: &Archive) -> Result<(), WorkflowError> {
-        Ok(self.cloud.note_deleted(archive, self.now()).await?)
+        let event = AuditEvent::ArchiveGone {
+            archive_id: archive.id.clone(),
+            contact_id: archive.contact_id.clone(),
+        };
+        let entry = self.audit_entry(&archive.tenant_id, event);
+        Ok(self.cloud.note_deleted(archive, &entry).await?)
     }
 }
 

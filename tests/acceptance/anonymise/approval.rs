@@ -1,5 +1,6 @@
 //! What a member is shown and says before anything is destroyed, and that it happens once.
 
+use oubli_domain::Sha256;
 use oubli_tests::{Answer, Stack};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -52,6 +53,14 @@ async fn nothing_begins_without_the_acknowledgement() {
     }
 }
 
+/// Downloads an archive, and says that it arrived.
+async fn say_downloaded(stack: &Stack, archive: &str) {
+    let sha256 = Sha256::of(&stack.archive(archive).await).to_string();
+    let path = format!("/v1/archives/{archive}/downloaded");
+    let noted = stack.agent().post(&path, json!({ "sha256": sha256 })).await;
+    assert_eq!(noted.status, StatusCode::NO_CONTENT, "{}", noted.text());
+}
+
 #[tokio::test]
 async fn a_preview_warns_of_what_will_be_lost() {
     let stack = Stack::start().await;
@@ -68,7 +77,9 @@ async fn a_preview_warns_of_what_will_be_lost() {
         let id = card(&stack, contact).await["last_archive"]["id"].clone();
         id.as_str().unwrap().to_owned()
     };
-    stack.archive(&archive(&saved).await).await;
+    // A link, even one that is used, does not tell what arrived: the reader does.
+    stack.archive(&archive(&unsaved).await).await;
+    say_downloaded(&stack, &archive(&saved).await).await;
 
     let all = json!({ "contact_ids": [saved, unsaved, never] });
     let plan = preview(&stack, all.clone()).await;
@@ -101,7 +112,7 @@ async fn a_preview_warns_of_what_will_be_lost() {
     }
 
     // Once all are saved, and nobody is left out, that is not said any more.
-    stack.archive(&archive(&unsaved).await).await;
+    say_downloaded(&stack, &archive(&unsaved).await).await;
     let plan = preview(&stack, json!({ "contact_ids": [saved, unsaved] })).await;
     assert_eq!(
         plan["notices"],

@@ -82,6 +82,7 @@ async fn every_personal_value_is_masked_and_the_business_stays() {
         "version": before["version"].as_u64().unwrap() + 1,
         "last_archive": before["last_archive"],
         "id": id,
+        "assigned_to_name": "Agnès Agent",
         "created_at": before["created_at"],
         "actions": {
             "export": { "possible": false, "reason": "already_anonymised" },

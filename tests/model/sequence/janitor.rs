@@ -14,7 +14,7 @@ impl Run<'_> {
             return Ok(());
         };
         let archive = &self.plain.archives[archive];
-        let link = self.world.oubli.archive_link(&self.tenant, &archive.id).await;
+        let link = self.world.oubli.archive_link(&self.caller, &archive.id).await;
         let is_ready = archive.is_ready(self.world.now());
         match (link, is_ready) {
             (Ok(_), true) => self.count("download", "a link"),

@@ -18,7 +18,7 @@ use people::{mark, person};
 
 use super::{ALONE, Watched, lines_are_clean};
 use crate::endpoint;
-use crate::witnesses::{MARK, Memory, Messages, is_marked};
+use crate::witnesses::{Guesses, MARK, Memory, Messages, is_marked};
 
 const PEOPLE: usize = 50;
 /// How many of them are named one by one; the others are found by their name.
@@ -152,6 +152,7 @@ impl Crowd {
             let indexes = indexes.iter().copied().map(Some);
             for index in std::iter::once(None).chain(indexes) {
                 for (partition, row) in endpoint::rows(&self.watched.stack, table, index).await {
+                    self.watched.confirms_nothing(&row);
                     if is_marked(&row) || is_marked(&partition) {
                         marked.insert(partition);
                     }
@@ -334,6 +335,7 @@ async fn fifty_people_are_forgotten() {
     let watched = Watched {
         stack: Stack::start_with(options).await,
         answers: Vec::new(),
+        guesses: Guesses::default(),
     };
     let messages = Messages::watch(&watched.stack);
     let mut crowd = Crowd {

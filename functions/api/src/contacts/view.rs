@@ -7,7 +7,7 @@ use oubli_domain::action::{ActionKind, ItemState};
 use oubli_domain::contact::{Contact, ContactState};
 use oubli_domain::email::Email;
 use oubli_domain::{Personal, Reason};
-use oubli_workflows::{ContactCard, PastAction};
+use oubli_workflows::{ContactCard, MemberNames, PastAction};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -66,6 +66,9 @@ pub struct ContactView {
     /// The id of the member in charge.
     #[serde(skip_serializing_if = "Option::is_none")]
     assigned_to: Option<String>,
+    /// The name of that member; absent once the member was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assigned_to_name: Option<String>,
     /// Business counts.
     business: BusinessView,
     /// Which of the contact's documents is the photo.
@@ -173,8 +176,9 @@ impl<T> From<Result<T, Reason>> for PossibleView {
 
 impl ContactView {
     /// Renders a contact as of an instant.
-    pub fn new(contact: &Contact, now: Timestamp) -> Self {
+    pub fn new(contact: &Contact, names: &MemberNames, now: Timestamp) -> Self {
         let fields = &contact.fields;
+        let assigned_to = fields.assigned_to.as_ref();
         let text = |value: &Option<Personal<String>>| value.as_ref().map(|value| value.expose().clone());
         let address = fields.address.as_ref().map(|address| {
             let address = address.expose();
@@ -205,7 +209,8 @@ impl ContactView {
                 .custom_fields
                 .as_ref()
                 .map(|fields| fields.expose().clone()),
-            assigned_to: fields.assigned_to.as_ref().map(ToString::to_string),
+            assigned_to: assigned_to.map(ToString::to_string),
+            assigned_to_name: assigned_to.and_then(|member| names.of(member)).map(str::to_owned),
             business: BusinessView {
                 opportunities: fields.business.opportunities,
                 proposals: fields.business.proposals,
@@ -269,7 +274,7 @@ pub struct PastActionView {
 
 impl ContactCardView {
     /// Renders a contact's card as of an instant.
-    pub fn new(card: ContactCard, now: Timestamp) -> Self {
+    pub fn new(card: ContactCard, names: &MemberNames, now: Timestamp) -> Self {
         let render = |action: PastAction| PastActionView {
             id: action.action_id.into(),
             kind: action.kind,
@@ -280,7 +285,7 @@ impl ContactCardView {
         };
         let data_actions = card.data_actions.into_iter().map(render).collect();
         Self {
-            contact: ContactView::new(&card.contact, now),
+            contact: ContactView::new(&card.contact, names, now),
             data_actions,
         }
     }
@@ -342,7 +347,7 @@ mod tests {
     }
 
     fn shown(contact: &Contact, now: &str) -> Value {
-        serde_json::to_value(ContactView::new(contact, at(now))).unwrap()
+        serde_json::to_value(ContactView::new(contact, &MemberNames::default(), at(now))).unwrap()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use oubli_domain::Reason;
 use oubli_domain::action::{Action, ActionKind, ActionState, ItemState};
 use oubli_domain::archive::{Archive, ArchiveState};
-use oubli_workflows::{ItemDetail, Preview};
+use oubli_workflows::{ItemDetail, MemberNames, Preview};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,6 +24,9 @@ pub struct ActionView {
     state: ActionState,
     /// The id of the member who started it.
     requested_by: String,
+    /// The name of that member; absent once the member was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested_by_name: Option<String>,
     /// When it was started.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -45,12 +48,14 @@ pub struct ActionView {
 
 impl ActionView {
     /// Renders an action.
-    pub fn new(action: Action) -> Self {
+    pub fn new(action: Action, names: &MemberNames) -> Self {
+        let requested_by_name = names.of(&action.requested_by).map(str::to_owned);
         Self {
             id: action.id.into(),
             kind: action.kind,
             state: action.state,
             requested_by: action.requested_by.into(),
+            requested_by_name,
             created_at: action.created_at,
             completed_at: action.completed_at,
             total: action.total,
@@ -116,7 +121,7 @@ pub struct ArchiveView {
     /// When it ends: ten days later.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-    /// When it was first fetched.
+    /// When a member first said, by its SHA-256, to have it whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     downloaded_at: Option<Timestamp>,
@@ -156,7 +161,7 @@ pub struct PreviewView {
     blocked: Vec<BlockedView>,
     /// How many those are in all.
     blocked_count: u64,
-    /// Before anonymising: archives that nobody has fetched yet; of very many, the first.
+    /// Before anonymising: archives of which nobody has said to have them whole; of very many, the first.
     never_downloaded: Vec<ContactArchiveView>,
     /// How many those are in all.
     never_downloaded_count: u64,

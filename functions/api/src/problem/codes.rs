@@ -76,6 +76,8 @@ codes! {
         "The bytes that arrived are not as many as announced. The document still awaits its upload."
     UploadHashMismatch "upload_hash_mismatch" CONFLICT "Upload with another hash"
         "The bytes that arrived are not those that were announced. The document still awaits its upload."
+    ArchiveHashMismatch "archive_hash_mismatch" CONFLICT "Not the archive"
+        "The SHA-256 is not the archive's: what arrived is not whole, or something else. Nothing was noted; download the archive again."
     DocumentNotStored "document_not_stored" CONFLICT "Document not stored yet"
         "The document still awaits its upload, so there is nothing to fetch or to show."
     ContactAnonymised "contact_anonymised" CONFLICT "Contact anonymised"

@@ -55,6 +55,7 @@ fn code_of(conflict: Conflict) -> Code {
         Conflict::DocumentNotStored => Code::DocumentNotStored,
         Conflict::ContactAnonymised => Code::ContactAnonymised,
         Conflict::UploadChanged => Code::UploadChanged,
+        Conflict::ArchiveHashMismatch => Code::ArchiveHashMismatch,
         Conflict::TooManyDocuments => Code::TooManyDocuments,
         Conflict::Contended => Code::Contended,
     }

@@ -70,6 +70,13 @@ impl ApiError {
         )
     }
 
+    pub(super) fn wrong_usage(arn: &str, usage: &str, operation: &str) -> Self {
+        Self::new(
+            "InvalidKeyUsageException",
+            format!("{arn} key usage is {usage} which is not valid for {operation}."),
+        )
+    }
+
     pub(super) fn invalid_signature() -> Self {
         Self::new("KMSInvalidSignatureException", "The signature is not valid.")
     }

@@ -1,28 +1,33 @@
 //! What each call does.
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::key::{Signed, SigningKey};
+use super::key::{Key, Pair, Power, Signed};
 use super::store::Store;
-use super::wire::{self, CreateAlias, CreateKey, OfKey, OnMessage};
+use super::wire::{self, Authenticate, CreateAlias, CreateKey, OfKey, OnMessage};
 
 /// The account that everything here belongs to.
 const ACCOUNT: &str = "000000000000";
-/// The one kind of key that is served.
+/// Keys that sign.
 const SPEC: &str = "ECC_NIST_P256";
 const USAGE: &str = "SIGN_VERIFY";
 const ALGORITHM: &str = "ECDSA_SHA_256";
+/// Keys that authenticate.
+const MAC_SPEC: &str = "HMAC_256";
+const MAC_USAGE: &str = "GENERATE_VERIFY_MAC";
+const MAC_ALGORITHM: &str = "HMAC_SHA_256";
 const ALIAS_PREFIX: &str = "alias/";
 /// The longest message that is hashed by KMS; longer ones come as digests.
 const LONGEST_MESSAGE_BYTES: usize = 4096;
 const DIGEST_BYTES: usize = 32;
 
 /// Kinds of keys that KMS has and this engine has not ("KeySpec", `CreateKey`).
-const OTHER_SPECS: [&str; 16] = [
+const OTHER_SPECS: [&str; 15] = [
     "RSA_2048",
     "RSA_3072",
     "RSA_4096",
@@ -32,7 +37,6 @@ const OTHER_SPECS: [&str; 16] = [
     "ECC_NIST_EDWARDS25519",
     "SYMMETRIC_DEFAULT",
     "HMAC_224",
-    "HMAC_256",
     "HMAC_384",
     "HMAC_512",
     "SM2",
@@ -57,6 +61,9 @@ const OTHER_ALGORITHMS: [&str; 12] = [
     "ED25519_PH_SHA_512",
 ];
 
+/// Algorithms that KMS has and a key of ours has not ("MacAlgorithm", `GenerateMac`).
+const OTHER_MAC_ALGORITHMS: [&str; 3] = ["HMAC_SHA_224", "HMAC_SHA_384", "HMAC_SHA_512"];
+
 /// Does one call; the answer's body.
 pub(super) fn perform(
     store: &mut Store,
@@ -77,6 +84,7 @@ pub(super) fn perform(
         }
         "GetPublicKey" => get_public_key(store, &wire::read(body)?, region)?,
         "Sign" => sign(store, &wire::read(body)?, region)?,
+        "GenerateMac" => generate_mac(store, &wire::read(body)?, region)?,
         "Verify" => verify(store, &wire::read(body)?, region)?,
         other => return Err(ApiError::unknown_operation(other)),
     };
@@ -92,7 +100,7 @@ fn alias_arn(region: &str, alias: &str) -> String {
 }
 
 /// A key by its id, its ARN, its alias, or its alias's ARN.
-fn find<'s>(store: &'s Store, name: &str, region: &str) -> Result<&'s SigningKey, ApiError> {
+fn find<'s>(store: &'s Store, name: &str, region: &str) -> Result<&'s Key, ApiError> {
     let local = match name.strip_prefix("arn:") {
         Some(arn) => arn.splitn(5, ':').nth(4).unwrap_or_default(),
         None => name,
@@ -107,6 +115,23 @@ fn find<'s>(store: &'s Store, name: &str, region: &str) -> Result<&'s SigningKey
         .ok_or_else(|| ApiError::no_key(&key_arn(region, id)))
 }
 
+/// A key that signs, for an operation that needs one.
+fn find_pair<'s>(
+    store: &'s Store,
+    name: &str,
+    region: &str,
+    operation: &str,
+) -> Result<(&'s Key, &'s Pair), ApiError> {
+    let key = find(store, name, region)?;
+    match &key.power {
+        Power::Sign(pair) => Ok((key, pair)),
+        Power::Authenticate(_) => {
+            let arn = key_arn(region, &key.stored.id);
+            Err(ApiError::wrong_usage(&arn, MAC_USAGE, operation))
+        }
+    }
+}
+
 fn create_key(
     store: &mut Store,
     request: CreateKey,
@@ -114,28 +139,36 @@ fn create_key(
     now: Timestamp,
 ) -> Result<Value, ApiError> {
     let spec = request.key_spec.as_deref().unwrap_or("SYMMETRIC_DEFAULT");
-    if spec != SPEC {
-        return Err(if OTHER_SPECS.contains(&spec) {
-            ApiError::unsupported(format!("keys of the spec {spec} are not served here"))
-        } else {
-            ApiError::constraint("keySpec", "Member must satisfy enum value set")
-        });
-    }
+    let own_usage = match spec {
+        SPEC => USAGE,
+        MAC_SPEC => MAC_USAGE,
+        other if OTHER_SPECS.contains(&other) => {
+            return Err(ApiError::unsupported(format!(
+                "keys of the spec {other} are not served here"
+            )));
+        }
+        _ => {
+            return Err(ApiError::constraint(
+                "keySpec",
+                "Member must satisfy enum value set",
+            ));
+        }
+    };
     match request.key_usage.as_deref() {
-        Some(USAGE) => {}
+        Some(usage) if usage == own_usage => {}
         None => {
             return Err(ApiError::validation(
                 "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
             ));
         }
-        Some("KEY_AGREEMENT") => {
+        Some("KEY_AGREEMENT") if spec == SPEC => {
             return Err(ApiError::unsupported(
                 "keys for key agreement are not served here",
             ));
         }
         Some(usage) => {
             return Err(ApiError::validation(format!(
-                "KeyUsage {usage} is not compatible with KeySpec {SPEC}"
+                "KeyUsage {usage} is not compatible with KeySpec {spec}"
             )));
         }
     }
@@ -144,15 +177,23 @@ fn create_key(
     {
         return Err(ApiError::malformed_policy());
     }
-    let key = SigningKey::generate(request.description, now);
+    let key = if spec == SPEC {
+        Key::signing(request.description, now)
+    } else {
+        Key::authenticating(request.description, now)
+    };
     let key = key.map_err(|_| ApiError::internal("no key can be made"))?;
     let answer = json!({"KeyMetadata": describe(&key, region)});
     store.add(key)?;
     Ok(answer)
 }
 
-fn describe(key: &SigningKey, region: &str) -> Value {
+fn describe(key: &Key, region: &str) -> Value {
     let stored = &key.stored;
+    let (spec, usage, algorithms, algorithm) = match &key.power {
+        Power::Sign(_) => (SPEC, USAGE, "SigningAlgorithms", ALGORITHM),
+        Power::Authenticate(_) => (MAC_SPEC, MAC_USAGE, "MacAlgorithms", MAC_ALGORITHM),
+    };
     json!({
         "AWSAccountId": ACCOUNT,
         "KeyId": stored.id,
@@ -160,13 +201,13 @@ fn describe(key: &SigningKey, region: &str) -> Value {
         "CreationDate": stored.created_at.as_second(),
         "Enabled": true,
         "Description": stored.description,
-        "KeyUsage": USAGE,
+        "KeyUsage": usage,
         "KeyState": "Enabled",
         "Origin": "AWS_KMS",
         "KeyManager": "CUSTOMER",
-        "CustomerMasterKeySpec": SPEC,
-        "KeySpec": SPEC,
-        "SigningAlgorithms": [ALGORITHM],
+        "CustomerMasterKeySpec": spec,
+        "KeySpec": spec,
+        algorithms: [algorithm],
         "MultiRegion": false,
     })
 }
@@ -202,7 +243,14 @@ fn create_alias(store: &mut Store, request: &CreateAlias, region: &str) -> Resul
 
 fn get_public_key(store: &Store, request: &OfKey, region: &str) -> Result<Value, ApiError> {
     let key = find(store, &request.key_id, region)?;
-    let der = key
+    // A secret has no public half ("UnsupportedOperationException", `GetPublicKey`).
+    let Power::Sign(pair) = &key.power else {
+        return Err(ApiError::unsupported(format!(
+            "{} has no public key",
+            key.stored.id
+        )));
+    };
+    let der = pair
         .public_key_der()
         .map_err(|_| ApiError::internal("the public key cannot be told"))?;
     Ok(json!({
@@ -215,15 +263,21 @@ fn get_public_key(store: &Store, request: &OfKey, region: &str) -> Result<Value,
     }))
 }
 
+/// A message of a length that KMS takes.
+fn message(blob: &wire::Blob) -> Result<&[u8], ApiError> {
+    let message = blob.0.as_slice();
+    if (1..=LONGEST_MESSAGE_BYTES).contains(&message.len()) {
+        return Ok(message);
+    }
+    Err(ApiError::constraint(
+        "message",
+        "Member must have length less than or equal to 4096 and greater than or equal to 1",
+    ))
+}
+
 /// What a request wants signed, if the key can.
 fn signed(request: &OnMessage) -> Result<Signed<'_>, ApiError> {
-    let message = request.message.0.as_slice();
-    if !(1..=LONGEST_MESSAGE_BYTES).contains(&message.len()) {
-        return Err(ApiError::constraint(
-            "message",
-            "Member must have length less than or equal to 4096 and greater than or equal to 1",
-        ));
-    }
+    let message = message(&request.message)?;
     let algorithm = request.signing_algorithm.as_str();
     if algorithm != ALGORITHM {
         return Err(if OTHER_ALGORITHMS.contains(&algorithm) {
@@ -252,8 +306,8 @@ fn sign(store: &Store, request: &OnMessage, region: &str) -> Result<Value, ApiEr
     if request.signature.is_some() {
         return Err(ApiError::serialization("`Signature` is no parameter of Sign"));
     }
-    let key = find(store, &request.key_id, region)?;
-    let signature = key
+    let (key, pair) = find_pair(store, &request.key_id, region, "Sign")?;
+    let signature = pair
         .sign(signed(request)?)
         .map_err(|_| ApiError::internal("the message cannot be signed"))?;
     Ok(json!({
@@ -264,17 +318,40 @@ fn sign(store: &Store, request: &OnMessage, region: &str) -> Result<Value, ApiEr
 }
 
 fn verify(store: &Store, request: &OnMessage, region: &str) -> Result<Value, ApiError> {
-    let key = find(store, &request.key_id, region)?;
+    let (key, pair) = find_pair(store, &request.key_id, region, "Verify")?;
     let signed = signed(request)?;
     let signature = request.signature.as_ref().map(|signature| signature.0.as_slice());
     let signature = signature.filter(|signature| !signature.is_empty());
     let signature = signature.ok_or_else(|| ApiError::constraint("signature", "Member must not be null"))?;
-    if !key.verifies(signed, signature) {
+    if !pair.verifies(signed, signature) {
         return Err(ApiError::invalid_signature());
     }
     Ok(json!({
         "KeyId": key_arn(region, &key.stored.id),
         "SignatureValid": true,
         "SigningAlgorithm": ALGORITHM,
+    }))
+}
+
+/// An authentication code: the same for the same key and message.
+fn generate_mac(store: &Store, request: &Authenticate, region: &str) -> Result<Value, ApiError> {
+    let message = message(&request.message)?;
+    let key = find(store, &request.key_id, region)?;
+    let arn = key_arn(region, &key.stored.id);
+    let Power::Authenticate(secret) = &key.power else {
+        return Err(ApiError::wrong_usage(&arn, USAGE, "GenerateMac"));
+    };
+    let algorithm = request.mac_algorithm.as_str();
+    if algorithm != MAC_ALGORITHM {
+        return Err(if OTHER_MAC_ALGORITHMS.contains(&algorithm) {
+            ApiError::wrong_algorithm(algorithm, MAC_SPEC)
+        } else {
+            ApiError::constraint("macAlgorithm", "Member must satisfy enum value set")
+        });
+    }
+    Ok(json!({
+        "KeyId": arn,
+        "Mac": STANDARD.encode(hmac::sign(secret, message)),
+        "MacAlgorithm": MAC_ALGORITHM,
     }))
 }

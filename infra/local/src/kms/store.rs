@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::KmsError;
 use super::error::ApiError;
-use super::key::{SigningKey, StoredKey};
+use super::key::{Key, StoredKey};
 
-/// The format that is written, and the newest that is read.
-const FORMAT: u32 = 1;
+/// The format that is written, and the newest that is read. Format 1 knew keys that sign alone.
+const FORMAT: u32 = 2;
 /// Read and written by the owner, by nobody else.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -32,7 +32,7 @@ struct Format {
 
 /// All keys.
 pub(super) struct Store {
-    keys: BTreeMap<String, SigningKey>,
+    keys: BTreeMap<String, Key>,
     /// `alias/NAME` → the key's id.
     aliases: BTreeMap<String, String>,
     path: Option<PathBuf>,
@@ -71,7 +71,7 @@ impl Store {
         }
         let kept: Kept = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
         for stored in kept.keys {
-            let key = SigningKey::of(stored).ok_or_else(damaged)?;
+            let key = Key::of(stored).ok_or_else(damaged)?;
             store.keys.insert(key.stored.id.clone(), key);
         }
         if kept.aliases.values().any(|id| !store.keys.contains_key(id)) {
@@ -82,17 +82,17 @@ impl Store {
     }
 
     /// The key of this id.
-    pub(super) fn key(&self, id: &str) -> Option<&SigningKey> {
+    pub(super) fn key(&self, id: &str) -> Option<&Key> {
         self.keys.get(id)
     }
 
     /// The key that an alias, with its prefix, stands for.
-    pub(super) fn aliased(&self, alias: &str) -> Option<&SigningKey> {
+    pub(super) fn aliased(&self, alias: &str) -> Option<&Key> {
         self.keys.get(self.aliases.get(alias)?)
     }
 
     /// Keeps a new key.
-    pub(super) fn add(&mut self, key: SigningKey) -> Result<(), ApiError> {
+    pub(super) fn add(&mut self, key: Key) -> Result<(), ApiError> {
         let id = key.stored.id.clone();
         self.keys.insert(id.clone(), key);
         self.keep().inspect_err(|_| {

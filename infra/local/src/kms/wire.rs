@@ -58,3 +58,12 @@ pub(super) struct OnMessage {
     pub(super) signing_algorithm: String,
     pub(super) signature: Option<Blob>,
 }
+
+/// `GenerateMac`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub(super) struct Authenticate {
+    pub(super) key_id: String,
+    pub(super) message: Blob,
+    pub(super) mac_algorithm: String,
+}

@@ -39,6 +39,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "AWS::CloudWatch::Alarm",
         "nobody is paged by a development machine",
     ),
+    ("AWS::IAM::ManagedPolicy", "local endpoints ask for no rights"),
     ("AWS::IAM::Role", "local endpoints ask for no rights"),
     ("AWS::Lambda::Permission", "local endpoints ask for no rights"),
     ("AWS::Logs::LogGroup", "logs go to the terminal"),

@@ -2,15 +2,21 @@
 //! engines, and they never leave them.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use aws_sdk_kms::Client;
 use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_kms::operation::create_key::builders::CreateKeyFluentBuilder;
+use aws_sdk_kms::operation::generate_mac::builders::GenerateMacFluentBuilder;
 use aws_sdk_kms::operation::sign::builders::SignFluentBuilder;
 use aws_sdk_kms::primitives::Blob;
-use aws_sdk_kms::types::{KeySpec, KeyUsageType, MessageType, SigningAlgorithmSpec};
+use aws_sdk_kms::types::{KeySpec, KeyUsageType, MacAlgorithmSpec, MessageType, SigningAlgorithmSpec};
+
+use oubli_local::clock::EngineClock;
+use oubli_local::engines::Engines;
+use serde_json::Value;
 
 use super::support::{START, ephemeral, frozen, kept, kms};
 
@@ -222,6 +228,66 @@ async fn what_is_not_there_or_cannot_be_is_refused_as_the_service_refuses_it() {
     assert_eq!(unknown.code(), Some("UnknownOperationException"));
 }
 
+/// A key that authenticates; its id.
+async fn secret(client: &Client) -> String {
+    let request = client.create_key().key_spec(KeySpec::Hmac256);
+    let made = request.key_usage(KeyUsageType::GenerateVerifyMac).send().await;
+    let made = made.unwrap().key_metadata.unwrap();
+    assert_eq!(made.mac_algorithms(), [MacAlgorithmSpec::HmacSha256]);
+    assert_eq!(made.signing_algorithms(), []);
+    made.key_id
+}
+
+fn authenticate(client: &Client, key: &str, message: &[u8]) -> GenerateMacFluentBuilder {
+    client
+        .generate_mac()
+        .key_id(key)
+        .message(Blob::new(message))
+        .mac_algorithm(MacAlgorithmSpec::HmacSha256)
+}
+
+async fn code_of(client: &Client, key: &str, message: &[u8]) -> Vec<u8> {
+    let answer = authenticate(client, key, message).send().await.unwrap();
+    answer.mac.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_secret_authenticates_and_does_nothing_else() {
+    let (engines, _) = ephemeral().await;
+    let client = kms(&engines);
+    let (one, other) = (secret(&client).await, secret(&client).await);
+    let code = code_of(&client, &one, b"x").await;
+    assert_eq!(code.len(), 32);
+    assert_eq!(code, code_of(&client, &one, b"x").await);
+    assert_ne!(code, code_of(&client, &one, b"y").await);
+    assert_ne!(code, code_of(&client, &other, b"x").await);
+
+    let signing = sign(&client, &one, b"x", MessageType::Raw)
+        .send()
+        .await
+        .unwrap_err();
+    assert!(signing.into_service_error().is_invalid_key_usage_exception());
+    let public = client.get_public_key().key_id(&one).send().await.unwrap_err();
+    assert!(public.into_service_error().is_unsupported_operation_exception());
+    let pair = key(&client).await;
+    let by_pair = authenticate(&client, &pair, b"x").send().await.unwrap_err();
+    assert!(by_pair.into_service_error().is_invalid_key_usage_exception());
+    let longer = authenticate(&client, &one, b"x").mac_algorithm(MacAlgorithmSpec::HmacSha512);
+    let longer = longer.send().await.unwrap_err();
+    assert!(longer.into_service_error().is_invalid_key_usage_exception());
+    for message in [vec![], vec![0; 4097]] {
+        let refused = authenticate(&client, &one, &message).send().await.unwrap_err();
+        assert_eq!(refused.code(), Some("ValidationException"));
+    }
+    let signs = client.create_key().key_spec(KeySpec::Hmac256);
+    let refused = signs
+        .key_usage(KeyUsageType::SignVerify)
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Some("ValidationException"));
+}
+
 #[tokio::test]
 async fn keys_outlive_the_engines_in_a_file_of_their_owner_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -233,6 +299,8 @@ async fn keys_outlive_the_engines_in_a_file_of_their_owner_alone() {
     alias.send().await.unwrap();
     let signature = sign(&client, &id, b"x", MessageType::Raw).send().await.unwrap();
     let signature = signature.signature.unwrap().into_inner();
+    let secret = secret(&client).await;
+    let mac = code_of(&client, &secret, b"x").await;
     engines.shutdown().await;
 
     let file = folder.path().join("keys.json");
@@ -242,7 +310,9 @@ async fn keys_outlive_the_engines_in_a_file_of_their_owner_alone() {
     let engines = kept(folder.path(), &clock).await.unwrap();
     let point = public_point(&kms(&engines), "alias/kept").await;
     assert!(verifies(&point, b"x", &signature));
+    assert_eq!(code_of(&kms(&engines), &secret, b"x").await, mac);
     engines.shutdown().await;
+    format_1_is_read(&file, &signature, &clock).await;
 
     std::fs::write(
         &file,
@@ -251,9 +321,28 @@ async fn keys_outlive_the_engines_in_a_file_of_their_owner_alone() {
     .unwrap();
     let damaged = kept(folder.path(), &clock).await.err().unwrap().to_string();
     assert!(damaged.ends_with("are damaged"), "{damaged}");
-    std::fs::write(&file, r#"{"keys_format":2}"#).unwrap();
+    std::fs::write(&file, r#"{"keys_format":3}"#).unwrap();
     let newer = kept(folder.path(), &clock).await.err().unwrap().to_string();
-    assert!(newer.ends_with("have format 2, this program knows 1"), "{newer}");
+    assert!(newer.ends_with("have format 3, this program knows 2"), "{newer}");
+}
+
+/// A file of before there were keys that authenticate: the same, without them.
+async fn format_1_is_read(file: &Path, signature: &[u8], clock: &EngineClock) {
+    let mut kept: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(kept["keys_format"], 2);
+    kept["keys_format"] = 1.into();
+    let keys = kept["keys"].as_array_mut().unwrap();
+    keys.retain(|key| key["pkcs8"].is_string());
+    assert_eq!(keys.len(), 1);
+    std::fs::write(file, kept.to_string()).unwrap();
+    let engines = kept_in(file, clock).await;
+    let point = public_point(&kms(&engines), "alias/kept").await;
+    assert!(verifies(&point, b"x", signature));
+    engines.shutdown().await;
+}
+
+async fn kept_in(file: &Path, clock: &EngineClock) -> Engines {
+    kept(file.parent().unwrap(), clock).await.unwrap()
 }
 
 #[tokio::test]

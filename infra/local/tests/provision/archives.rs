@@ -34,6 +34,10 @@ async fn archives_have_a_key_of_this_stack_that_a_second_run_finds() {
     let found = found.unwrap().key_metadata.unwrap();
     assert_eq!(found.key_id(), id);
     assert_eq!(found.key_spec().unwrap().as_str(), "ECC_NIST_P256");
+    let hashes = client.describe_key().key_id("alias/demo-hash").send().await;
+    let hashes = hashes.unwrap().key_metadata.unwrap();
+    assert_eq!(&first.environment["api"]["OUBLI_HASH_KEY_ID"], hashes.key_id());
+    assert_eq!(hashes.key_spec().unwrap().as_str(), "HMAC_256");
 
     let other = provision(&engines.url(), &parameters("other")).await.unwrap();
     assert_ne!(&other.environment["archive-builder"]["OUBLI_ARCHIVE_KEY_ID"], id);

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use oubli_domain::document::Document;
 
+use super::disposition::disposition;
 use super::parts::{Headers, PartReceipt, PartsUpload};
-use super::store::disposition;
 use crate::connect::Cloud;
 use crate::error::CloudError;
 use crate::keys;

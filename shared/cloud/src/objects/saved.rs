@@ -5,10 +5,10 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
-use jiff::{SignedDuration, Timestamp};
 use oubli_domain::archive::Archive;
 
-use super::{SignedUpload, is_absent, presigning, signed_upload};
+use super::is_absent;
+use super::links::{Links, SignedUpload, content_length, signed_upload};
 use crate::connect::Cloud;
 use crate::error::{CloudError, code_of, failed};
 use crate::keys;
@@ -27,26 +27,25 @@ pub struct SavedSource {
 }
 
 impl Cloud {
-    /// Signs the upload of a saved archive in one request: any bytes, unless a hash was given.
+    /// Signs the upload of a saved archive in one request: of its size, and of any bytes unless a hash was given.
     ///
     /// # Errors
     /// [`CloudError`] when the link cannot be signed.
     pub async fn sign_saved_upload(
         &self,
         saved: &SavedUpload,
-        now: Timestamp,
-        life: SignedDuration,
+        links: &Links,
     ) -> Result<SignedUpload, CloudError> {
         let operation = "PutObject";
-        let request = self
-            .objects
-            .links
+        let request = links
+            .client
             .put_object()
             .bucket(&self.objects.uploads_bucket)
             .key(keys::saved_archive_object(&saved.tenant_id, &saved.id))
             .content_type(CONTENT_TYPE)
+            .content_length(content_length(saved.size_bytes))
             .set_checksum_sha256(saved.sha256.map(|hash| BASE64.encode(hash.as_bytes())))
-            .presigned(presigning(now, life, operation)?)
+            .presigned(links.presigning(operation)?)
             .await
             .map_err(failed(operation))?;
         Ok(signed_upload(&request))
@@ -57,10 +56,9 @@ impl Cloud {
     /// # Errors
     /// [`CloudError`] when S3 fails.
     pub async fn begin_saved_parts(&self, saved: &SavedUpload) -> Result<String, CloudError> {
-        // By the client for links: what it begins asks for no checksum, which a browser would not send.
         let begun = self
             .objects
-            .links
+            .unchecked
             .create_multipart_upload()
             .bucket(&self.objects.uploads_bucket)
             .key(keys::saved_archive_object(&saved.tenant_id, &saved.id))
@@ -71,7 +69,7 @@ impl Cloud {
         Ok(begun.upload_id().unwrap_or_default().to_owned())
     }
 
-    /// Signs the upload of one part, numbered from 1, of a saved archive that is sent in parts.
+    /// Signs the upload of one part, numbered from 1 and of this size, of a saved archive that is sent in parts.
     ///
     /// # Errors
     /// [`CloudError`] when the link cannot be signed.
@@ -79,19 +77,19 @@ impl Cloud {
         &self,
         saved: &SavedUpload,
         number: u32,
-        now: Timestamp,
-        life: SignedDuration,
+        size_bytes: u64,
+        links: &Links,
     ) -> Result<SignedUpload, CloudError> {
         let operation = "UploadPart";
-        let request = self
-            .objects
-            .links
+        let request = links
+            .client
             .upload_part()
             .bucket(&self.objects.uploads_bucket)
             .key(keys::saved_archive_object(&saved.tenant_id, &saved.id))
             .set_upload_id(saved.parts_id.clone())
             .part_number(i32::try_from(number).unwrap_or(i32::MAX))
-            .presigned(presigning(now, life, operation)?)
+            .content_length(content_length(size_bytes))
+            .presigned(links.presigning(operation)?)
             .await
             .map_err(failed(operation))?;
         Ok(signed_upload(&request))
@@ -145,7 +143,7 @@ impl Cloud {
         parts_id: &str,
         size_bytes: u64,
     ) -> Result<bool, CloudError> {
-        let client = &self.objects.links;
+        let client = &self.objects.unchecked;
         let (mut parts, mut sent, mut after) = (Vec::new(), 0_u64, None);
         loop {
             let request = client.list_parts().bucket(bucket).key(key).upload_id(parts_id);

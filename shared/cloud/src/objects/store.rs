@@ -7,6 +7,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use oubli_domain::document::Document;
 use oubli_domain::{Crc32, Sha256};
 
+use super::disposition::disposition;
 use super::is_absent;
 use super::parts::{Headers, PartsUpload};
 use crate::connect::Cloud;
@@ -227,80 +228,5 @@ impl Cloud {
             .await
             .map_err(failed("CompleteMultipartUpload"))?;
         Ok(StoreOutcome::Stored)
-    }
-}
-
-/// The longest name that a `Content-Disposition` holds, encoded, in bytes. S3 takes 2 KB of system-defined
-/// metadata with an object; the media type stands there too:
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>.
-const MAX_ENCODED_NAME_BYTES: usize = 1_500;
-
-/// The longest ending, from the last dot, that a shortened name keeps, encoded, in bytes.
-const MAX_ENCODED_ENDING_BYTES: usize = 64;
-
-/// A `Content-Disposition` (RFC 6266) that offers the document under its own name, in the encoding
-/// of RFC 8187. A name that is too long for it loses characters before its ending; its record keeps all.
-pub(super) fn disposition(name: &str) -> String {
-    let mut encoded = encode(name);
-    if encoded.len() > MAX_ENCODED_NAME_BYTES {
-        let ending = name.rfind('.').and_then(|at| name.get(at..)).map(encode);
-        let ending = ending.filter(|ending| ending.len() <= MAX_ENCODED_ENDING_BYTES);
-        let ending = ending.unwrap_or_default();
-        encoded.clear();
-        for character in name.chars() {
-            let next = encode(character.encode_utf8(&mut [0; 4]));
-            if encoded.len() + next.len() + ending.len() > MAX_ENCODED_NAME_BYTES {
-                break;
-            }
-            encoded.push_str(&next);
-        }
-        encoded.push_str(&ending);
-    }
-    format!("attachment; filename*=UTF-8''{encoded}")
-}
-
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len() * 3);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_name_fits_a_header() {
-        assert_eq!(
-            disposition("paie mars.pdf"),
-            "attachment; filename*=UTF-8''paie%20mars.pdf"
-        );
-        assert_eq!(
-            disposition("é\r\nX: \0"),
-            "attachment; filename*=UTF-8''%C3%A9%0D%0AX%3A%20%00"
-        );
-    }
-
-    #[test]
-    fn a_long_name_is_shortened_between_characters_and_keeps_its_ending() {
-        let long = format!("{}.pdf", "é".repeat(510));
-        assert_eq!(
-            disposition(&long),
-            format!("attachment; filename*=UTF-8''{}.pdf", "%C3%A9".repeat(249))
-        );
-        let without_ending = format!(".{}", "é".repeat(500));
-        let shortened = disposition(&without_ending);
-        assert_eq!(
-            shortened,
-            format!("attachment; filename*=UTF-8''.{}", "%C3%A9".repeat(249))
-        );
-        let fits = "a".repeat(1_024);
-        assert_eq!(disposition(&fits), format!("attachment; filename*=UTF-8''{fits}"));
     }
 }

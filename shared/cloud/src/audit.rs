@@ -91,3 +91,40 @@ impl Cloud {
         Ok(try_join_all(counts).await?.into_iter().sum())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use oubli_domain::audit::AuditEvent;
+    use oubli_domain::{ArchiveId, AuditEntryId, ContactId};
+
+    use super::*;
+    use crate::connect::{CloudSettings, ConnectOptions};
+
+    /// What IAM cannot demand of a put (see `AuditPolicy` in `template.yaml`).
+    #[tokio::test]
+    async fn no_entry_is_put_over_another() {
+        let settings = CloudSettings::read(&[CloudSettings::REQUESTS_TABLE], |_| Some("requests".to_owned()));
+        let options = ConnectOptions {
+            endpoint_url: Some("http://127.0.0.1:9".to_owned()),
+            ..ConnectOptions::default()
+        };
+        let cloud = Cloud::connect(&settings.unwrap(), &options).await;
+        let entry = AuditEntry {
+            tenant_id: TenantId::parse("demo").unwrap(),
+            id: AuditEntryId::parse("e").unwrap(),
+            at: "2026-11-02T09:00:00Z".parse().unwrap(),
+            event: AuditEvent::ArchiveGone {
+                archive_id: ArchiveId::parse("r").unwrap(),
+                contact_id: ContactId::parse("c").unwrap(),
+            },
+        };
+        let write = cloud.audit_write(&entry).unwrap();
+        assert!(write.update.is_none() && write.delete.is_none());
+        let put = write.put.unwrap();
+        assert_eq!(put.condition_expression(), Some("attribute_not_exists(#pk)"));
+        let partition = put.item()["pk"].as_s().unwrap();
+        // What the policy forbids to change is told by this beginning.
+        assert!(partition.starts_with("T#demo#AUDIT#"), "{partition}");
+        assert_eq!(put.item()["ttl"].as_n().unwrap(), "1888304400");
+    }
+}

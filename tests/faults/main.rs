@@ -11,6 +11,7 @@
 mod api_matrix;
 mod contention;
 mod crossings;
+mod crowds;
 mod duplicates;
 mod edits;
 mod interleavings;

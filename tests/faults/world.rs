@@ -48,7 +48,7 @@ const VISIBILITY: SignedDuration = SignedDuration::from_mins(91);
 pub(crate) struct Delivery {
     pub(crate) function: String,
     queue_url: String,
-    record: SqsMessage,
+    pub(crate) record: SqsMessage,
 }
 
 impl Delivery {

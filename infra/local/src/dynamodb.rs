@@ -1,9 +1,10 @@
 //! DynamoDB: the `dynoxide` engine, called in-process with the JSON of the wire.
 //!
-//! Three things are added to it. Tokens of transactions are kept here (see `tokens`). Continuous backups (`UpdateContinuousBackups`) are stored and reported, as
+//! Four things are added to it. Writes can be made to take time (see `contention`). Tokens of transactions are kept here (see `tokens`). Continuous backups (`UpdateContinuousBackups`) are stored and reported, as
 //! the template asks for them. And the TTL sweep is our own, because the engine's follows the system's
 //! clock when its tables are in a file, and ours has to follow [`EngineClock`].
 
+mod contention;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,10 @@ use serde_json::{Value, json};
 
 use crate::clock::EngineClock;
 use crate::endpoint::Answer;
+use contention::{Held, Holders};
 use tokens::Tokens;
+
+pub use contention::Contention;
 
 /// DynamoDB deletes nothing whose time lies more than five years back: such a number is rarely a time.
 const TTL_HORIZON_SECONDS: i64 = 5 * 365 * 24 * 3600;
@@ -58,6 +62,7 @@ pub struct DynamoDbEngine {
     clock: EngineClock,
     backups: Arc<ContinuousBackups>,
     tokens: Arc<Tokens>,
+    holders: Arc<Holders>,
 }
 
 impl DynamoDbEngine {
@@ -77,6 +82,7 @@ impl DynamoDbEngine {
             clock,
             backups: Arc::new(ContinuousBackups::default()),
             tokens: Arc::default(),
+            holders: Arc::default(),
         })
     }
 
@@ -101,11 +107,36 @@ impl DynamoDbEngine {
             clock,
             backups: Arc::new(backups),
             tokens: Arc::default(),
+            holders: Arc::default(),
         })
+    }
+
+    /// Has writes take time, and partitions no more than so many, from now on; `None`: no longer.
+    pub fn contend(&self, contention: Option<Contention>) {
+        self.holders.set(contention);
+    }
+
+    /// Takes the items of a write for as long as it lasts, when writes take time. `Err`: it is refused so.
+    async fn hold(&self, operation: &str, body: &[u8]) -> Result<Option<Held>, Answer> {
+        let Some(contention) = self.holders.contention() else {
+            return Ok(None);
+        };
+        let body = std::str::from_utf8(body).unwrap_or_default();
+        let Some(wanted) = contention::wanted(operation, body) else {
+            return Ok(None);
+        };
+        let held = self.holders.take(&wanted).await;
+        let held = held.map_err(|refusal| respond(400, refusal.body()))?;
+        tokio::time::sleep(wanted.time(contention)).await;
+        Ok(Some(held))
     }
 
     /// Answers one call of the wire protocol (AWS JSON 1.0).
     pub(crate) async fn answer(&self, operation: &str, body: Bytes) -> Answer {
+        let _held = match self.hold(operation, &body).await {
+            Ok(held) => held,
+            Err(refused) => return refused,
+        };
         let engine = self.clone();
         let operation = operation.to_owned();
         let result = tokio::task::spawn_blocking(move || {

@@ -95,7 +95,7 @@ async fn the_functions_get_the_names_of_what_was_made() {
     };
     let queues = [
         source("bulk-planner", 1, 10),
-        source("archive-builder", 1, 50),
+        source("archive-builder", 10, 50),
         source("anonymiser", 10, 20),
         source("restorer", 1, 20),
         source("notifier", 10, 2),
@@ -299,7 +299,7 @@ async fn queues_have_their_visibility_and_redrive() {
         );
         let redrive: serde_json::Value =
             serde_json::from_str(&attributes[&QueueAttributeName::RedrivePolicy]).unwrap();
-        assert_eq!(redrive["maxReceiveCount"].to_string().trim_matches('"'), "5");
+        assert_eq!(redrive["maxReceiveCount"].to_string().trim_matches('"'), "20");
 
         let dead_letters = format!("demo-{}-dead-letter", source.function);
         let dead_letters = client

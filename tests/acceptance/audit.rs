@@ -179,7 +179,7 @@ async fn an_archive_that_is_gone_is_told_once_and_nothing_is_changed() {
     );
     for _ in 0..5 {
         stack.advance(DAY);
-        stack.runner.sweep_engines().await.unwrap();
+        stack.sweep_storage().await;
         stack.sweep().await;
     }
     assert_eq!(audit(&stack).await, entries, "it is told once");

@@ -217,7 +217,7 @@ impl World {
 
     /// S3 and DynamoDB remove what is due, and S3 tells of it.
     pub(crate) async fn sweep_engines(&self) {
-        self.stack.runner.sweep_engines().await.unwrap();
+        self.stack.sweep_storage().await;
     }
 
     /// Sends what mails there are. They are no part of the model; unsent ones would only pile up in the

@@ -344,7 +344,7 @@ async fn ended(stack: &Stack, contact: &str) {
     assert!(deleted.status.is_success(), "{}", deleted.text());
     later(stack, DAY * 10 + MINUTE).await;
     stack.advance(DAY);
-    stack.runner.sweep_engines().await.unwrap();
+    stack.sweep_storage().await;
     act(stack, "export", one(), &["done"]).await;
     later(stack, DAY * 14).await;
 }

@@ -127,6 +127,12 @@ impl Stack {
         self.runner.drain().await.unwrap()
     }
 
+    /// Lets S3 remove what is due by its rules, and the janitor hear of it.
+    pub async fn sweep_storage(&self) {
+        self.runner.sweep_engines().await.unwrap();
+        self.runner.drain_one("janitor").await.unwrap();
+    }
+
     /// Runs the janitor once.
     pub async fn sweep(&self) {
         self.runner.functions().sweep(self.now()).await.unwrap();

@@ -104,8 +104,8 @@ fn a_queue_hides_a_message_six_times_as_long_as_its_function_may_run() {
         }
     }
     assert_eq!(
-        read, 5,
-        "bulk-planner, archive-builder, anonymiser, restorer and notifier read queues"
+        read, 6,
+        "bulk-planner, archive-builder, anonymiser, restorer, notifier and janitor read queues"
     );
 }
 

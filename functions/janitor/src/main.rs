@@ -6,7 +6,7 @@ use oubli_runtime::{metrics::Metrics, settings::Settings, telemetry};
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
-const NEEDED: [&str; 10] = [
+const NEEDED: [&str; 11] = [
     CloudSettings::CONTACTS_TABLE,
     CloudSettings::REQUESTS_TABLE,
     CloudSettings::DOCUMENTS_BUCKET,
@@ -17,6 +17,7 @@ const NEEDED: [&str; 10] = [
     CloudSettings::ANONYMISER_QUEUE,
     CloudSettings::RESTORER_QUEUE,
     CloudSettings::NOTIFIER_QUEUE,
+    CloudSettings::ARCHIVE_EVENTS_QUEUE,
 ];
 
 #[tokio::main(flavor = "current_thread")]

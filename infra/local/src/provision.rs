@@ -81,11 +81,11 @@ pub struct Schedule {
     pub every: Duration,
 }
 
-/// Events that a function is given.
+/// Events that go to a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRule {
-    /// The function's name, as its folder under `functions/`.
-    pub function: String,
+    /// The queue.
+    pub queue_url: String,
     /// Which events.
     pub pattern: EventPattern,
 }
@@ -164,13 +164,14 @@ pub async fn provision(
     let endpoint = Endpoint::new(endpoint_url);
 
     let mut pending = Vec::new();
-    let mut functions = Vec::new();
+    let (mut functions, mut rules) = (Vec::new(), Vec::new());
     for resource in template.resources() {
         if !evaluator.holds(resource)? {
             continue;
         }
         match Kind::of(resource)? {
             Kind::Function => functions.push(resource),
+            Kind::EventRule => rules.push(resource),
             Kind::Elsewhere => {}
             kind => pending.push((resource, kind)),
         }
@@ -223,6 +224,9 @@ pub async fn provision(
     for function in functions {
         set_up.add(function)?;
     }
+    for rule in rules {
+        set_up.add_rule(rule)?;
+    }
     Ok(set_up.finish())
 }
 
@@ -272,7 +276,7 @@ impl Endpoint {
             Kind::MailIdentity => mail::make(&self.mail, typed(resource, properties)?).await,
             Kind::Key => keys::make(&self.keys, name, typed(resource, properties)?).await,
             Kind::KeyAlias => keys::name(&self.keys, typed(resource, properties)?).await,
-            Kind::Function | Kind::Elsewhere => Err(ProvisionError::Resource {
+            Kind::Function | Kind::EventRule | Kind::Elsewhere => Err(ProvisionError::Resource {
                 resource: resource.logical_id.clone(),
                 detail: "is nothing that an endpoint makes".into(),
             }),

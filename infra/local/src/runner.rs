@@ -265,8 +265,19 @@ impl Runner {
         event_sources::drain(&self.provisioned, &self.functions, &self.aws_url, queues).await
     }
 
-    /// Lets the engines remove what is due by the clock, and tells the functions of the objects that are gone,
-    /// as EventBridge does. Another endpoint has brooms of its own: `None`.
+    /// Feeds one function, by the name of its folder, from its queues until none has a message to be seen.
+    ///
+    /// # Errors
+    /// When a queue cannot be read.
+    pub async fn drain_one(&self, function: &str) -> Result<Drained, event_sources::QueueError> {
+        let queues = self.engines.as_ref().map(Engines::queues);
+        let mut provisioned = self.provisioned.clone();
+        provisioned.queues.retain(|source| source.function == function);
+        event_sources::drain(&provisioned, &self.functions, &self.aws_url, queues).await
+    }
+
+    /// Lets the engines remove what is due by the clock, and tells the queues of the objects that are gone, as
+    /// EventBridge does. Another endpoint has brooms of its own: `None`.
     ///
     /// # Errors
     /// When an engine cannot read or write its state.
@@ -276,7 +287,8 @@ impl Runner {
         };
         let swept = engines.sweep().await?;
         let now = self.clock.now();
-        object_events::tell(engines, &self.provisioned, &self.functions, &swept.objects, now).await?;
+        let client = event_sources::client(&self.aws_url).await;
+        object_events::tell(engines, &self.provisioned, &client, &swept.objects, now).await?;
         Ok(Some(swept))
     }
 

@@ -99,6 +99,12 @@ async fn the_functions_get_the_names_of_what_was_made() {
         source("anonymiser", 10, 20),
         source("restorer", 1, 20),
         source("notifier", 10, 2),
+        EventSource {
+            function: "janitor".into(),
+            queue_url: queue("archive-events"),
+            batch_size: 100,
+            max_concurrency: 2,
+        },
     ];
     assert_eq!(provisioned.queues, queues);
     let schedule = Schedule {
@@ -110,7 +116,7 @@ async fn the_functions_get_the_names_of_what_was_made() {
     let [rule] = provisioned.rules.as_slice() else {
         panic!("{:?}", provisioned.rules);
     };
-    assert_eq!(rule.function, "janitor");
+    assert_eq!(rule.queue_url, queue("archive-events"));
     let deleted = |bucket: &str| {
         serde_json::json!({
             "source": "aws.s3",
@@ -284,8 +290,10 @@ async fn queues_have_their_visibility_and_redrive() {
         ("anonymiser", "1800"),
         ("restorer", "5400"),
         ("notifier", "360"),
+        ("archive-events", "1830"),
     ]);
     for source in &provisioned.queues {
+        let queue = source.queue_url.rsplit_once("/demo-").unwrap().1;
         let request = client.get_queue_attributes().queue_url(&source.queue_url);
         let attributes = request
             .attribute_names(QueueAttributeName::All)
@@ -295,13 +303,13 @@ async fn queues_have_their_visibility_and_redrive() {
         let attributes = attributes.attributes.unwrap();
         assert_eq!(
             attributes[&QueueAttributeName::VisibilityTimeout],
-            visibility[source.function.as_str()]
+            visibility[queue]
         );
         let redrive: serde_json::Value =
             serde_json::from_str(&attributes[&QueueAttributeName::RedrivePolicy]).unwrap();
         assert_eq!(redrive["maxReceiveCount"].to_string().trim_matches('"'), "20");
 
-        let dead_letters = format!("demo-{}-dead-letter", source.function);
+        let dead_letters = format!("demo-{queue}-dead-letter");
         let dead_letters = client
             .get_queue_url()
             .queue_name(dead_letters)

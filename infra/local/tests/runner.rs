@@ -54,6 +54,8 @@ async fn the_janitor_is_told_of_archives_that_the_lifecycle_rule_removed_and_of_
     clock.advance(SignedDuration::from_hours(1));
     let swept = runner.sweep_engines().await.unwrap().unwrap();
     assert_eq!(swept.objects[0].bucket, "oubli-archives");
+    assert_eq!(runs_of_janitor(), 0, "it is told by a queue");
+    runner.drain_one("janitor").await.unwrap();
     assert_eq!(runs_of_janitor(), 1);
     runner.shutdown().await;
 }

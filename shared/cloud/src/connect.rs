@@ -47,6 +47,8 @@ impl CloudSettings {
     pub const RESTORER_QUEUE: &str = "OUBLI_RESTORER_QUEUE_URL";
     /// The queue of `notifier`.
     pub const NOTIFIER_QUEUE: &str = "OUBLI_NOTIFIER_QUEUE_URL";
+    /// The queue of `janitor`: archives that are gone.
+    pub const ARCHIVE_EVENTS_QUEUE: &str = "OUBLI_ARCHIVE_EVENTS_QUEUE_URL";
     /// The KMS key that signs archives.
     pub const ARCHIVE_KEY_ID: &str = "OUBLI_ARCHIVE_KEY_ID";
     /// The KMS key from which the secret of keyed hashes is derived.
@@ -55,7 +57,7 @@ impl CloudSettings {
     pub const MAIL_FROM: &str = "OUBLI_MAIL_FROM";
 
     /// Every setting there is.
-    pub const ALL: [&'static str; 13] = [
+    pub const ALL: [&'static str; 14] = [
         Self::CONTACTS_TABLE,
         Self::REQUESTS_TABLE,
         Self::DOCUMENTS_BUCKET,
@@ -66,6 +68,7 @@ impl CloudSettings {
         Self::ANONYMISER_QUEUE,
         Self::RESTORER_QUEUE,
         Self::NOTIFIER_QUEUE,
+        Self::ARCHIVE_EVENTS_QUEUE,
         Self::ARCHIVE_KEY_ID,
         Self::HASH_KEY_ID,
         Self::MAIL_FROM,
@@ -174,6 +177,7 @@ impl Cloud {
                 anonymiser: settings.get(CloudSettings::ANONYMISER_QUEUE),
                 restorer: settings.get(CloudSettings::RESTORER_QUEUE),
                 notifier: settings.get(CloudSettings::NOTIFIER_QUEUE),
+                archive_events: settings.get(CloudSettings::ARCHIVE_EVENTS_QUEUE),
             },
             signer: Signer::new(keys.clone(), settings.get(CloudSettings::ARCHIVE_KEY_ID)),
             hash_key: HashKeySource::new(keys, settings.get(CloudSettings::HASH_KEY_ID)),

@@ -26,6 +26,7 @@ pub(crate) struct Queues {
     pub(crate) anonymiser: String,
     pub(crate) restorer: String,
     pub(crate) notifier: String,
+    pub(crate) archive_events: String,
 }
 
 /// The queue of a function.
@@ -41,6 +42,8 @@ pub enum WorkQueue {
     Restorer,
     /// Of `notifier`.
     Notifier,
+    /// Of `janitor`: archives that are gone.
+    ArchiveEvents,
 }
 
 impl Cloud {
@@ -124,6 +127,7 @@ impl Queues {
             WorkQueue::Anonymiser => &self.anonymiser,
             WorkQueue::Restorer => &self.restorer,
             WorkQueue::Notifier => &self.notifier,
+            WorkQueue::ArchiveEvents => &self.archive_events,
         }
     }
 

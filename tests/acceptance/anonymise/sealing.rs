@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use oubli_tests::Stack;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{SECOND, TEN_DAYS, export_again, exported, row};
@@ -68,7 +69,7 @@ async fn the_clock_seals_and_the_record_says_when_the_archive_was_seen_gone() {
         stack.advance(DAY);
         if is_told {
             // S3 removes the object and says so.
-            stack.runner.sweep_engines().await.unwrap();
+            stack.sweep_storage().await;
         } else {
             // The event is lost: the janitor sees it.
             engines.sweep().await.unwrap();
@@ -83,7 +84,7 @@ async fn the_clock_seals_and_the_record_says_when_the_archive_was_seen_gone() {
         assert_eq!(card["state"], "anonymised");
 
         stack.advance(DAY);
-        stack.runner.sweep_engines().await.unwrap();
+        stack.sweep_storage().await;
         stack.sweep().await;
         assert_eq!(told(&stack, &contact).await, seen_gone, "once");
     }
@@ -106,7 +107,7 @@ async fn the_archive_that_allowed_it_counts_and_no_older_one() {
 
     // The older one ends and is removed.
     stack.advance(DAY * 8);
-    stack.runner.sweep_engines().await.unwrap();
+    stack.sweep_storage().await;
     stack.sweep().await;
     let item = restore(&stack, from_archive(older["id"].as_str().unwrap())).await;
     assert_eq!(item["reason"], "archive_expired", "{item}");
@@ -116,7 +117,7 @@ async fn the_archive_that_allowed_it_counts_and_no_older_one() {
 
     // Of one who is back nothing is sealed when that archive ends as well.
     stack.advance(DAY * 4);
-    stack.runner.sweep_engines().await.unwrap();
+    stack.sweep_storage().await;
     stack.sweep().await;
     let card = card(&stack, &contact).await;
     assert_eq!(
@@ -127,4 +128,48 @@ async fn the_archive_that_allowed_it_counts_and_no_older_one() {
         card.get("sealed").is_none() && card.get("sealed_at").is_none(),
         "{card}"
     );
+}
+
+/// Ten days after a mass action S3 tells of very many archives at once: they come in batches, and one message
+/// that is none harms itself only.
+#[tokio::test]
+async fn archives_that_end_together_are_told_of_in_batches() {
+    let stack = Stack::start().await;
+    let Some(engines) = stack.engines() else { return };
+    let mut contacts = Vec::new();
+    for number in 0..25 {
+        contacts.push(exported(&stack, &format!("Name{number:02}")).await);
+    }
+    for contact in &contacts {
+        anonymise(&stack, contact).await;
+    }
+    stack.advance(DAY * 11);
+    let queues = &stack.runner.provisioned().queues;
+    let queue = queues.iter().find(|queue| queue.function == "janitor").unwrap();
+    let sqs = aws_sdk_sqs::Client::new(&stack.aws().await);
+    let poison = sqs
+        .send_message()
+        .queue_url(&queue.queue_url)
+        .message_body("no event");
+    poison.send().await.unwrap();
+
+    engines.faults().record();
+    stack.runner.sweep_engines().await.unwrap();
+    let drained = stack.runner.drain_one("janitor").await.unwrap();
+    let received = engines.faults().calls();
+    let received = received
+        .iter()
+        .filter(|call| call.operation == "SQS.ReceiveMessage");
+    assert!(received.count() <= 4, "ten at a time");
+    assert_eq!((drained.delivered["janitor"], drained.failed["janitor"]), (26, 1));
+    for contact in &contacts {
+        assert_eq!(told(&stack, contact).await, sealed(Some(stack.now().to_string())));
+    }
+    let audit = stack
+        .admin()
+        .get("/v1/audit?limit=200")
+        .await
+        .expect(StatusCode::OK);
+    let gone = audit["items"].as_array().unwrap().iter();
+    assert_eq!(gone.filter(|entry| entry["event"] == "archive_gone").count(), 25);
 }

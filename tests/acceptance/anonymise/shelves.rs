@@ -155,7 +155,7 @@ async fn an_upload_that_was_announced_before_brings_nothing_back() {
     }
     for _ in 0..3 {
         stack.advance(SignedDuration::from_hours(24));
-        stack.runner.sweep_engines().await.unwrap();
+        stack.sweep_storage().await;
         stack.sweep().await;
     }
     assert_eq!(uploads.keys().await, [""; 0], "and what came late, soon after");
@@ -196,7 +196,7 @@ async fn an_upload_that_is_completed_at_the_same_moment_leaves_nothing() {
         assert_eq!(card(&stack, &id).await["documents"]["count"], 0);
         for _ in 0..3 {
             stack.advance(SignedDuration::from_hours(24));
-            stack.runner.sweep_engines().await.unwrap();
+            stack.sweep_storage().await;
             stack.sweep().await;
         }
         for bucket in [Bucket::documents(&stack).await, Bucket::uploads(&stack).await] {

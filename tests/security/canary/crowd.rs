@@ -299,7 +299,7 @@ impl Crowd {
     async fn time_goes_by(&self, hours: i64) {
         let stack = &self.watched.stack;
         stack.advance(SignedDuration::from_hours(hours));
-        stack.runner.sweep_engines().await.unwrap();
+        stack.sweep_storage().await;
         stack.sweep().await;
         stack.drain().await;
     }

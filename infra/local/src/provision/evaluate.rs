@@ -13,6 +13,9 @@ use super::{Missing, ProvisionError, ProvisionParameters, REGION};
 /// The account that local endpoints speak of.
 const ACCOUNT: &str = "000000000000";
 
+/// The key of the object that stands for `AWS::NoValue`: the property that has it is left out.
+const NO_VALUE: &str = "AWS::NoValue";
+
 /// What stands in the place of an expression about something that is not made here. No property that is
 /// read has this shape, so it shows as an error just where it is needed.
 const NOT_MADE: &str = "not made here";
@@ -154,10 +157,14 @@ impl<'t> Evaluator<'t> {
                     .collect::<Result<_, _>>()?,
             ),
             Node::Map(entries) => {
-                let entries = entries
-                    .iter()
-                    .map(|(key, node)| Ok((key.clone(), self.walk(node, missing)?)));
-                Value::Object(entries.collect::<Result<_, ProvisionError>>()?)
+                let mut object = Map::new();
+                for (key, node) in entries {
+                    let value = self.walk(node, missing)?;
+                    if value.get(NO_VALUE).is_none() {
+                        object.insert(key.clone(), value);
+                    }
+                }
+                Value::Object(object)
             }
             Node::Tagged(tag, argument) => self.intrinsic(tag, argument, missing)?,
         })
@@ -192,6 +199,14 @@ impl<'t> Evaluator<'t> {
                     self.walk(left, missing)? == self.walk(right, missing)?,
                 ))
             }
+            ("!If", Node::List(arguments)) => {
+                let [Node::Text(condition), so, otherwise] = arguments.as_slice() else {
+                    return Err(wrong());
+                };
+                let condition = self.template.at(&["Conditions", condition]).ok_or_else(wrong)?;
+                let holds = self.walk(condition, missing)?.as_bool().ok_or_else(wrong)?;
+                self.walk(if holds { so } else { otherwise }, missing)
+            }
             ("!Not", Node::List(arguments)) => {
                 let [argument] = arguments.as_slice() else {
                     return Err(wrong());
@@ -204,6 +219,12 @@ impl<'t> Evaluator<'t> {
     }
 
     fn reference(&self, name: &str, missing: &mut Missing) -> Result<Value, ProvisionError> {
+        if name == "AWS::NoValue" {
+            return Ok(Value::Object(Map::from_iter([(
+                NO_VALUE.to_owned(),
+                Value::Null,
+            )])));
+        }
         let pseudo = match name {
             "AWS::Region" => Some(REGION),
             "AWS::AccountId" => Some(ACCOUNT),
@@ -335,6 +356,8 @@ Resources:
       List: !Join [",", !Ref AllowedOrigins]
       Number: !Ref Concurrency
       Elsewhere: !Sub "${Role.Arn}/x"
+      Chosen: !If [Debugs, 1, 2]
+      LeftOut: !If [Quiet, 1, !Ref AWS::NoValue]
   Silent:
     Type: AWS::SQS::Queue
     Condition: Quiet
@@ -377,6 +400,7 @@ Resources:
             "List": "https://a.example.org,https://b.example.org",
             "Number": 50,
             "Elsewhere": { "not made here": "Role" },
+            "Chosen": 1,
         });
         assert_eq!(value, expected);
         assert_eq!(missing, Missing::from(["Role".to_owned()]));

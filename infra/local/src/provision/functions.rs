@@ -31,6 +31,9 @@ struct FunctionProperties {
     /// A local run may be slow, or stopped in a debugger.
     #[serde(rename = "Timeout")]
     _timeout: IgnoredAny,
+    /// Here everything shares one process.
+    #[serde(default, rename = "ReservedConcurrentExecutions")]
+    _reserved_concurrency: Option<IgnoredAny>,
     /// No chain of messages is cut here.
     #[serde(default, rename = "RecursiveLoop")]
     _recursive_loop: Option<IgnoredAny>,
@@ -74,8 +77,6 @@ enum Event {
     #[serde(rename = "SQS")]
     Messages(MessagesEvent),
     Schedule(ScheduleEvent),
-    #[serde(rename = "EventBridgeRule")]
-    Rule(RuleEvent),
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +87,9 @@ struct MessagesEvent {
     batch_size: u32,
     function_response_types: Vec<String>,
     scaling_config: ScalingConfig,
+    /// Here a batch is what there is.
+    #[serde(default, rename = "MaximumBatchingWindowInSeconds")]
+    _maximum_batching_window: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,8 +110,22 @@ struct ScheduleEvent {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct RuleEvent {
-    pattern: EventPattern,
+struct RuleProperties {
+    event_pattern: EventPattern,
+    targets: Vec<Target>,
+    /// For people.
+    #[serde(rename = "Description")]
+    _description: IgnoredAny,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct Target {
+    /// The queue's ARN.
+    arn: String,
+    /// A name within the rule.
+    #[serde(rename = "Id")]
+    _id: IgnoredAny,
 }
 
 /// Gathers how the functions are set up.
@@ -158,15 +176,10 @@ impl<'e, 't> Functions<'e, 't> {
                     if event.function_response_types != ["ReportBatchItemFailures"] {
                         return Err(wrong("must report which messages of a batch failed".into()));
                     }
-                    let is_queue = |arn: Option<&String>| arn == Some(&event.queue);
-                    let queue = self
-                        .evaluator
-                        .made()
-                        .find(|made| is_queue(made.attributes.get("Arn")));
-                    let queue = queue.ok_or_else(|| wrong(format!("there is no queue `{}`", event.queue)))?;
+                    let queue_url = self.queue(resource, &event.queue)?;
                     self.provisioned.queues.push(EventSource {
                         function: function.clone(),
-                        queue_url: queue.reference.clone(),
+                        queue_url,
                         batch_size: event.batch_size,
                         max_concurrency: event.scaling_config.maximum_concurrency,
                     });
@@ -179,16 +192,38 @@ impl<'e, 't> Functions<'e, 't> {
                         every,
                     });
                 }
-                Event::Rule(event) => self.provisioned.rules.push(EventRule {
-                    function: function.clone(),
-                    pattern: event.pattern,
-                }),
             }
         }
         let mut variables = self.shared.clone();
         variables.extend(properties.environment.variables);
         self.provisioned.environment.insert(function, variables);
         Ok(())
+    }
+
+    /// Adds a rule, whose queues are all made.
+    pub(super) fn add_rule(&mut self, resource: &Resource) -> Result<(), ProvisionError> {
+        let (properties, _) = self.evaluator.properties(resource)?;
+        let properties: RuleProperties = typed(resource, properties)?;
+        for target in properties.targets {
+            let queue_url = self.queue(resource, &target.arn)?;
+            self.provisioned.rules.push(EventRule {
+                queue_url,
+                pattern: properties.event_pattern.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The address of a queue that was made, by its ARN.
+    fn queue(&self, resource: &Resource, arn: &str) -> Result<String, ProvisionError> {
+        let is_queue = |found: Option<&String>| found.is_some_and(|found| found == arn);
+        let mut made = self.evaluator.made();
+        let queue = made.find(|made| is_queue(made.attributes.get("Arn")));
+        let queue = queue.ok_or_else(|| ProvisionError::Resource {
+            resource: resource.logical_id.clone(),
+            detail: format!("there is no queue `{arn}`"),
+        })?;
+        Ok(queue.reference.clone())
     }
 
     /// What came of it.

@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Key,
     KeyAlias,
     Function,
+    /// Events that go to a queue.
+    EventRule,
     /// Nothing: it has a meaning on AWS only.
     Elsewhere,
 }
@@ -72,6 +74,7 @@ impl Kind {
             "AWS::KMS::Key" => Ok(Self::Key),
             "AWS::KMS::Alias" => Ok(Self::KeyAlias),
             "AWS::Serverless::Function" => Ok(Self::Function),
+            "AWS::Events::Rule" => Ok(Self::EventRule),
             kind if ELSEWHERE.iter().any(|(known, _)| *known == kind) => Ok(Self::Elsewhere),
             kind => Err(ProvisionError::Resource {
                 resource: resource.logical_id.clone(),
@@ -86,7 +89,12 @@ impl Kind {
             Self::Table => "Table",
             Self::Bucket => "Bucket",
             Self::Queue => "Queue",
-            Self::MailIdentity | Self::Key | Self::KeyAlias | Self::Function | Self::Elsewhere => "",
+            Self::MailIdentity
+            | Self::Key
+            | Self::KeyAlias
+            | Self::Function
+            | Self::EventRule
+            | Self::Elsewhere => "",
         };
         let mut name = String::new();
         for letter in logical_id.strip_suffix(suffix).unwrap_or(logical_id).chars() {

@@ -41,7 +41,7 @@ pub struct Drained {
     pub failed: BTreeMap<String, u64>,
 }
 
-async fn client(aws_url: &str) -> Client {
+pub(super) async fn client(aws_url: &str) -> Client {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .endpoint_url(aws_url)
         .region(Region::from_static("eu-west-1"))

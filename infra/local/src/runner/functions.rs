@@ -126,6 +126,10 @@ impl Functions {
                 let metrics = self.metrics("notifier");
                 Box::pin(oubli_notifier::handle(&self.notifier, &metrics, event)).await
             }
+            "janitor" => {
+                let metrics = self.metrics("janitor");
+                Box::pin(oubli_janitor::handle_events(&self.janitor, &metrics, event)).await
+            }
             // The template names a function that is not there: every message fails and shows it.
             _ => {
                 let mut response = SqsBatchResponse::default();
@@ -153,18 +157,9 @@ impl Functions {
             "resources": ["arn:aws:events:eu-west-1:000000000000:rule/janitor"],
             "detail": {}
         });
-        oubli_janitor::handle(&self.janitor, &self.metrics("janitor"), event).await
-    }
-
-    /// Gives an event to the function that a rule of EventBridge names.
-    pub(super) async fn notice(&self, function: &str, event: Value) {
-        if function != "janitor" {
-            tracing::warn!(function, "no function of this name takes events");
-            return;
-        }
-        if let Err(error) = oubli_janitor::handle(&self.janitor, &self.metrics("janitor"), event).await {
-            tracing::warn!(%error, "the janitor's next sweep will find it");
-        }
+        oubli_janitor::handle(&self.janitor, &self.metrics("janitor"), event)
+            .await
+            .map(|_| ())
     }
 
     /// Invokes the tenant provisioner.

@@ -1,22 +1,22 @@
-//! What S3 tells EventBridge of objects that a lifecycle rule removed, given to the functions that the
-//! template's rules name.
+//! What S3 tells EventBridge of objects that a lifecycle rule removed, sent to the queues that the template's
+//! rules name.
 //!
 //! Source: Amazon S3 user guide, "EventBridge event message structure".
 
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Functions;
 use crate::engines::Engines;
 use crate::provision::Provisioned;
 use crate::s3::{RemovalReason, RemovedObject, S3EngineError};
 
-/// Tells of every object that is gone from a bucket whose events are sent. As on AWS, a function that fails
-/// is not told again: the janitor's next sweep finds by itself what is gone.
+/// Tells of every object that is gone from a bucket whose events are sent.
 pub(super) async fn tell(
     engines: &Engines,
     provisioned: &Provisioned,
-    functions: &Functions,
+    client: &Client,
     removed: &[RemovedObject],
     now: Timestamp,
 ) -> Result<(), S3EngineError> {
@@ -29,7 +29,11 @@ pub(super) async fn tell(
         };
         for rule in &provisioned.rules {
             if rule.pattern.fits(&event) {
-                functions.notice(&rule.function, event.clone()).await;
+                let send = client.send_message().queue_url(&rule.queue_url);
+                if let Err(error) = send.message_body(event.to_string()).send().await {
+                    let error = DisplayErrorContext(error).to_string();
+                    tracing::warn!(error, "the janitor's own look will find that an archive is gone");
+                }
             }
         }
     }
@@ -91,8 +95,10 @@ mod tests {
 
     #[test]
     fn the_event_has_the_fields_that_the_function_is_tested_with() {
-        let sent: Value =
-            serde_json::from_str(include_str!("../../../../events/janitor/archive-deleted.json")).unwrap();
+        let batch: Value =
+            serde_json::from_str(include_str!("../../../../events/janitor/archives-gone.json")).unwrap();
+        let sent = batch["Records"][0]["body"].as_str().unwrap();
+        let sent: Value = serde_json::from_str(sent).unwrap();
         let ours = event_of(RemovalReason::Expired).unwrap();
         assert_eq!(fields(&ours, ""), fields(&sent, ""));
         for same in [

@@ -11,6 +11,8 @@ pub const MANIFEST_NAME: &str = "manifest.json";
 pub const MANIFEST_FORMAT: &str = "oubli-archive";
 /// The version that is written, and the latest that is read.
 pub const MANIFEST_VERSION: u32 = 2;
+/// The first version that was signed. Nobody can tell who wrote an earlier one, so none is restored.
+pub const OLDEST_SIGNED: u32 = 2;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

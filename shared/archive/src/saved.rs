@@ -51,6 +51,8 @@ pub struct SavedContact {
     pub version: u64,
     /// What was held.
     pub fields: ContactFields,
+    /// The names of the fields whose values nobody could enter today. They are as they were.
+    pub outdated: Vec<String>,
     /// When it was entered.
     pub created_at: Timestamp,
     /// When it had last changed.

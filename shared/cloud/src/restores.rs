@@ -49,6 +49,8 @@ pub struct ReadyRestore<'a> {
     pub note: &'a Purge,
     /// Where it comes from.
     pub origin: RestoreOrigin<'a>,
+    /// The names of fields whose values nobody could enter today.
+    pub outdated: &'a [String],
 }
 
 /// What came of a restore.
@@ -182,7 +184,14 @@ impl Cloud {
                 RestoreOrigin::Upload(..) => None,
             },
         };
-        writes.push(self.end_item_write(action, chunk, taken, Some(id), &past)?);
+        let mut ended = self.end_item_update(action, chunk, taken, Some(id), &past);
+        if !restore.outdated.is_empty() {
+            ended = ended.set(
+                "outdated_fields",
+                items::write_value("fields", &restore.outdated)?,
+            );
+        }
+        writes.push(self.requests.update_write(ended)?);
         let past_key = keys::past_action(tenant, id, &action.id);
         let past = items::with_key(items::write("past action", &past)?, &past_key);
         writes.push(self.contacts.put_write(past, None)?);

@@ -342,6 +342,9 @@ pub struct Item {
     /// Why it is not done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The names of restored fields whose values nobody could enter today.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outdated_fields: Vec<String>,
     /// The archive that is, or was, built for it, or from which it is restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_id: Option<ArchiveId>,
@@ -369,6 +372,7 @@ impl Item {
             id,
             state: ItemState::Queued,
             reason: None,
+            outdated_fields: Vec::new(),
             run: 1,
             attempts: 0,
             takes: 0,

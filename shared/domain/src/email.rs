@@ -12,7 +12,7 @@ pub struct EmailError;
 /// An e-mail address in the form `local@domain` (RFC 5321, section 4.1.2, without quoted local
 /// parts and address literals), as it was given. At most 254 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(from = "String", into = "String")]
 pub struct Email(String);
 
 impl std::fmt::Debug for Email {
@@ -59,6 +59,11 @@ impl Email {
         Self(MASK.to_owned())
     }
 
+    /// Whether it stands in the place of an address that is gone.
+    pub fn is_mask(&self) -> bool {
+        self.0 == MASK
+    }
+
     /// The address as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,14 +75,10 @@ impl Email {
     }
 }
 
-impl TryFrom<String> for Email {
-    type Error = EmailError;
-    fn try_from(text: String) -> Result<Self, EmailError> {
-        if text == MASK {
-            Ok(Self(text))
-        } else {
-            Self::parse(&text)
-        }
+/// What is stored was judged when it was entered, by the rules of that day, and is read as it is.
+impl From<String> for Email {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 
@@ -114,5 +115,11 @@ mod tests {
     #[case("XXXXX")]
     fn refuses(#[case] text: &str) {
         assert!(Email::parse(text).is_err());
+    }
+
+    #[test]
+    fn what_was_entered_under_older_rules_can_still_be_read() {
+        let stored: Email = serde_json::from_value("nobody".into()).unwrap();
+        assert_eq!(stored.as_str(), "nobody");
     }
 }

@@ -36,6 +36,8 @@ pub enum Reason {
     UploadMissing,
     /// The file is no archive as Oubli writes them.
     ArchiveUnreadable,
+    /// The archive was written by a later release.
+    ArchiveFormatUnknown,
     /// The archive is not signed by this deployment.
     ArchiveNotAuthentic,
     /// The archive belongs to another tenant.
@@ -48,7 +50,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason there is: for the documents and their test.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ContactAbsent,
         Self::AlreadyAnonymised,
         Self::DocumentUnreadable,
@@ -64,6 +66,7 @@ impl Reason {
         Self::ArchiveAbsent,
         Self::UploadMissing,
         Self::ArchiveUnreadable,
+        Self::ArchiveFormatUnknown,
         Self::ArchiveNotAuthentic,
         Self::ArchiveForeign,
         Self::ArchiveDamaged,
@@ -88,6 +91,7 @@ impl Reason {
             Self::ArchiveAbsent => "archive_absent",
             Self::UploadMissing => "upload_missing",
             Self::ArchiveUnreadable => "archive_unreadable",
+            Self::ArchiveFormatUnknown => "archive_format_unknown",
             Self::ArchiveNotAuthentic => "archive_not_authentic",
             Self::ArchiveForeign => "archive_foreign",
             Self::ArchiveDamaged => "archive_damaged",
@@ -131,6 +135,9 @@ impl Reason {
             }
             Self::ArchiveUnreadable => {
                 "The file is no ZIP, is cut off, or holds what Oubli would never write: unsafe or doubled names, overlapping or encrypted entries, sizes that lie. Nothing was written."
+            }
+            Self::ArchiveFormatUnknown => {
+                "The archive has a format that this release does not know: a later one wrote it. Update, then retry. Nothing was written."
             }
             Self::ArchiveNotAuthentic => {
                 "The archive bears no signature of this deployment, or was changed after it was signed. Nothing was written."

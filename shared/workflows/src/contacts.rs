@@ -165,7 +165,7 @@ impl Oubli {
         if found.state == ContactState::Anonymised {
             return Err(Conflict::ContactAnonymised.into());
         }
-        let fields = change(found.fields.to_draft()).parse()?;
+        let fields = change(found.fields.to_draft()).parse_change(&found.fields)?;
         if let Some(photo) = &fields.photo_document_id
             && found.fields.photo_document_id.as_ref() != Some(photo)
         {

@@ -303,7 +303,7 @@ impl Oubli {
             updated_at: contact.updated_at,
         };
         match self
-            .move_contact(work, &restored, present.as_ref(), origin, note)
+            .move_contact(work, &restored, present.as_ref(), origin, note, &contact.outdated)
             .await?
         {
             RestoreOutcome::Restored(left) => {
@@ -348,6 +348,7 @@ impl Oubli {
         replaced: Option<&Contact>,
         origin: &Origin,
         note: &Purge,
+        outdated: &[String],
     ) -> Result<RestoreOutcome, WorkflowError> {
         let now = self.now();
         let used = restored.restored.as_ref().map(|from| RestoredFrom {
@@ -368,6 +369,7 @@ impl Oubli {
             replaced,
             note,
             origin,
+            outdated,
         };
         let work = (work.action, work.chunk, work.taken);
         Ok(self.cloud.restore_contact(work, &restore, now).await?)

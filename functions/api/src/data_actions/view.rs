@@ -77,6 +77,9 @@ pub struct ItemView {
     /// Which upload, if it is restored from one.
     #[serde(skip_serializing_if = "Option::is_none")]
     upload_id: Option<String>,
+    /// Of a restored contact: fields whose values nobody could enter today. They are as they were archived.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outdated_fields: Vec<String>,
     /// How far it has come.
     #[schema(schema_with = schema::item_state)]
     state: ItemState,
@@ -95,6 +98,7 @@ impl ItemView {
         Self {
             contact_id: detail.item.contact_id.map(String::from),
             upload_id: detail.upload_id.map(String::from),
+            outdated_fields: detail.item.outdated_fields,
             state: detail.item.state,
             reason: detail.item.reason,
             archive: detail.archive.map(|archive| ArchiveView::new(&archive, now)),

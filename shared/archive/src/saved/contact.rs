@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Seek};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use oubli_domain::contact::{ContactFields, FIELDS, Presence};
+use oubli_domain::contact::{ContactFields, FIELDS, MAX_STORED_BYTES, Presence};
 use oubli_domain::document::{DocumentDraft, DocumentKind};
 use oubli_domain::{ContactId, Crc32, DocumentId};
 use serde::Deserialize;
@@ -88,7 +88,8 @@ pub(super) fn read_contact<R: Read + Seek>(
     Ok(contact.zip(documents).ok_or(Damage::Contact)?)
 }
 
-/// The contact, if it has the shape of the schema and every value is one that a member could have entered.
+/// The contact, if it has the shape of the schema and every value is one that the table takes. What could not be
+/// entered today was entered under the rules of its own day: it is kept as it was, and named.
 fn contact_of(head: Value, version: u64) -> Option<SavedContact> {
     let head: ContactHead = serde_json::from_value(head).ok()?;
     if head.schema != SCHEMA_NAME || head.format != CONTACT_FORMAT || head.format_version != CONTACT_VERSION {
@@ -104,14 +105,55 @@ fn contact_of(head: Value, version: u64) -> Option<SavedContact> {
     });
     let record: ContactRecord = serde_json::from_value(Value::Object(record)).ok()?;
     let fields: ContactFields = serde_json::from_value(Value::Object(fields)).ok()?;
-    let enterable = fields.to_draft().parse().is_ok_and(|parsed| parsed == fields);
-    (complete && enterable).then_some(SavedContact {
+    let outdated = outdated(&fields)?;
+    complete.then_some(SavedContact {
         id: record.id,
         version,
         fields,
+        outdated,
         created_at: record.created_at,
         updated_at: record.updated_at,
     })
+}
+
+/// The names of the fields whose values nobody could enter today, in their order; `None`: values that no table
+/// takes, or that stand for what was anonymised, and were never exported.
+fn outdated(fields: &ContactFields) -> Option<Vec<String>> {
+    if fields.stored_bytes() > MAX_STORED_BYTES
+        || fields
+            .email
+            .as_ref()
+            .is_some_and(|email| email.expose().is_mask())
+    {
+        return None;
+    }
+    let draft = fields.to_draft();
+    let (names, parsed): (Vec<String>, _) = match draft.parse() {
+        Ok(parsed) => (Vec::new(), Some(parsed)),
+        Err(errors) => {
+            let pointers = errors.as_slice().iter().map(|error| error.pointer.as_str());
+            let names = pointers.filter_map(|pointer| pointer.split('/').nth(1));
+            (names.map(str::to_owned).collect(), None)
+        }
+    };
+    // Numbers and names of the tenant's own fields are as the table wants them, whatever the rules.
+    if names.iter().any(|name| name == "custom_fields") {
+        return None;
+    }
+    let values = |fields: &ContactFields| serde_json::to_value(fields).ok();
+    let before = values(fields)?;
+    let after = parsed.as_ref().and_then(values);
+    let is_outdated = |name: &str| {
+        names.iter().any(|found| found == name)
+            || after
+                .as_ref()
+                .is_some_and(|after| after.get(name) != before.get(name))
+    };
+    let outdated = FIELDS
+        .iter()
+        .map(|field| field.name)
+        .filter(|name| is_outdated(name));
+    Some(outdated.map(str::to_owned).collect())
 }
 
 struct Reading<L, H> {

@@ -11,7 +11,7 @@ use crate::contact_json::{CONTACT_NAME, SCHEMA_NAME};
 use crate::index_html::INDEX_NAME;
 use crate::json_list::read_json_list;
 use crate::layout::{DOCUMENTS_FOLDER, PHOTO_FOLDER};
-use crate::manifest::{EntryContent, MANIFEST_FORMAT, MANIFEST_VERSION, ManifestEntry, MissingDocument};
+use crate::manifest::{EntryContent, MANIFEST_FORMAT, ManifestEntry, MissingDocument};
 use crate::zip64::{Entries, EntryHeader};
 
 /// The entries before the documents, in their order.
@@ -68,7 +68,7 @@ impl Listing {
     }
 }
 
-/// Reads a manifest of which the signature fits.
+/// Reads a manifest of which the signature fits, by the reader of its format version.
 pub(super) fn read_listing<R: Read + Seek>(
     entries: &mut Entries<R>,
     headers: &[EntryHeader],
@@ -77,17 +77,26 @@ pub(super) fn read_listing<R: Read + Seek>(
     let Some((listed, [manifest, _])) = headers.split_last_chunk::<NOT_LISTED>() else {
         return Err(Refusal::NotSigned);
     };
+    let headers_of = (listed, manifest);
     let format: Format = parse(entries, manifest, signed, |reader| {
         serde_json::from_reader(reader)
     })?;
     if format.format != MANIFEST_FORMAT {
         return Err(Damage::Manifest.into());
     }
-    if format.format_version != MANIFEST_VERSION {
-        return Err(Refusal::OtherFormat {
-            version: format.format_version,
-        });
+    match format.format_version {
+        2 => read_version_2(entries, headers_of, signed, tenant),
+        version => Err(Refusal::OtherFormat { version }),
     }
+}
+
+/// Format 2: a head, a list of all entries before the manifest in their order, and what is missing.
+fn read_version_2<R: Read + Seek>(
+    entries: &mut Entries<R>,
+    (listed, manifest): (&[EntryHeader], &EntryHeader),
+    signed: &Sha256,
+    tenant: &TenantId,
+) -> Result<Listing, Refusal> {
     let mut reading = Reading {
         expected: listed.iter(),
         own: Vec::with_capacity(OWN.len()),

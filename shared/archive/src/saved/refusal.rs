@@ -6,7 +6,7 @@ use oubli_domain::Reason;
 
 use crate::contact_json::CONTACT_NAME;
 use crate::layout::LayoutError;
-use crate::manifest::{MANIFEST_NAME, MANIFEST_VERSION};
+use crate::manifest::{MANIFEST_NAME, MANIFEST_VERSION, OLDEST_SIGNED};
 use crate::zip64::{DirectoryError, MAX_ENTRIES};
 
 /// Why an archive is not restored from. Nothing here names a person.
@@ -27,8 +27,10 @@ pub enum Refusal {
     /// The signature is not one of the keys' over this manifest.
     #[error("the signature does not fit the manifest and any of the keys")]
     NotAuthentic,
-    /// The manifest is of another format.
-    #[error("the archive has format version {version}; a restore reads {MANIFEST_VERSION}")]
+    /// The manifest is of a format that no reader is for.
+    #[error(
+        "the archive has format version {version}; a restore reads {OLDEST_SIGNED} to {MANIFEST_VERSION}"
+    )]
     OtherFormat {
         /// Its version.
         version: u32,
@@ -78,6 +80,9 @@ impl Refusal {
             Self::Records(DirectoryError::TooLarge) => Some(Reason::ArchiveTooLarge),
             Self::Records(DirectoryError::TooManyEntries { entries, .. }) if *entries > MAX_ENTRIES => {
                 Some(Reason::ArchiveTooLarge)
+            }
+            Self::OtherFormat { version } if *version > MANIFEST_VERSION => {
+                Some(Reason::ArchiveFormatUnknown)
             }
             Self::Records(_) | Self::Names(_) | Self::OtherFormat { .. } => Some(Reason::ArchiveUnreadable),
             Self::NotSigned | Self::NotAuthentic => Some(Reason::ArchiveNotAuthentic),

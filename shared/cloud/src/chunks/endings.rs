@@ -144,6 +144,19 @@ impl Cloud {
         contact: Option<&ContactId>,
         ending: &PastAction,
     ) -> Result<TransactWriteItem, CloudError> {
+        let update = self.end_item_update(action, chunk, taken, contact, ending);
+        self.requests.update_write(update)
+    }
+
+    /// The same as an update to which more can be added.
+    pub(crate) fn end_item_update(
+        &self,
+        action: &Action,
+        chunk: u32,
+        taken: &TakenItem,
+        contact: Option<&ContactId>,
+        ending: &PastAction,
+    ) -> Update {
         let state = ending.state;
         let mut item = Update::of(keys::item(&action.tenant_id, &action.id, chunk, &taken.item.id))
             .set("state", text(item_state_code(state)))
@@ -170,7 +183,7 @@ impl Cloud {
         if action.kind == ActionKind::Export && state != ItemState::Done {
             item = item.remove("archive_id");
         }
-        self.requests.update_write(item)
+        item
     }
 
     /// Whether an item was ended just so by this very attempt, whose answer was lost.

@@ -102,14 +102,67 @@ impl ContactDraft {
             business: self.business,
             photo_document_id,
         };
-        if fields.stored_bytes() > MAX_STORED_BYTES {
-            return Err(FieldErrors::one(
-                "",
-                format!("a contact takes at most {MAX_STORED_BYTES} bytes"),
-            ));
-        }
-        Ok(fields)
+        fits(fields)
     }
+
+    /// Judges what differs from the fields as they are; the rest stays, whatever was allowed when it was entered.
+    ///
+    /// # Errors
+    /// As [`ContactDraft::parse`], of what was changed, and when the whole takes too much.
+    pub fn parse_change(self, before: &ContactFields) -> Result<ContactFields, FieldErrors> {
+        let old = before.to_draft();
+        let mut changed = self.clone();
+        let mut same: Vec<fn(&mut ContactFields, &ContactFields)> = Vec::new();
+        macro_rules! leave_out {
+            ($($field:ident: $nothing:expr),* $(,)?) => {
+                $(if self.$field == old.$field {
+                    changed.$field = $nothing;
+                    same.push(|to: &mut ContactFields, from: &ContactFields| {
+                        to.$field = from.$field.clone();
+                    });
+                })*
+            };
+        }
+        leave_out!(
+            // A name there must be; this one is replaced by the one that there is.
+            last_name: "-".to_owned(), first_name: None, job_title: None, email: None, phone: None, mobile: None,
+            address: None, notes: None, custom_fields: None, assigned_to: None, photo_document_id: None,
+        );
+        if let (Some(now), Some(old)) = (&mut changed.custom_fields, &old.custom_fields) {
+            let count = now.len();
+            now.retain(|name, value| old.get(name) != Some(value));
+            if count > MAX_CUSTOM_FIELDS && count > old.len() {
+                return Err(too_many_custom_fields());
+            }
+        }
+        let mut fields = changed.parse()?;
+        for keep in same {
+            keep(&mut fields, before);
+        }
+        if self.custom_fields != old.custom_fields {
+            let all = self.custom_fields.filter(|fields| !fields.is_empty());
+            fields.custom_fields = all.map(Personal::new);
+        }
+        fits(fields)
+    }
+}
+
+/// Fields that are not too much for one item of the table.
+fn fits(fields: ContactFields) -> Result<ContactFields, FieldErrors> {
+    if fields.stored_bytes() > MAX_STORED_BYTES {
+        return Err(FieldErrors::one(
+            "",
+            format!("a contact takes at most {MAX_STORED_BYTES} bytes"),
+        ));
+    }
+    Ok(fields)
+}
+
+fn too_many_custom_fields() -> FieldErrors {
+    FieldErrors::one(
+        "/custom_fields",
+        format!("must hold at most {MAX_CUSTOM_FIELDS} fields"),
+    )
 }
 
 fn parse_address(address: Address, errors: &mut FieldErrors) -> Address {
@@ -222,6 +275,65 @@ mod tests {
         };
         let key = fields.parse().unwrap().name_key();
         assert!(key.len() > MAX_KEY_PART_BYTES && key.len() <= 2 * MAX_KEY_PART_BYTES + 1);
+    }
+
+    /// What no rule of today takes.
+    fn entered_long_ago() -> ContactFields {
+        let mut fields = ContactDraft {
+            custom_fields: Some(BTreeMap::from([("old".into(), Value::from(1))])),
+            ..draft()
+        }
+        .parse()
+        .unwrap();
+        fields.last_name = Personal::new("x".repeat(MAX_NAME_CHARACTERS + 1));
+        fields.email = Some(Personal::new(Email::from("nobody".to_owned())));
+        fields.phone = Some(Personal::new("call me".to_owned()));
+        fields.custom_fields = Some(Personal::new(BTreeMap::from([(
+            "old".into(),
+            Value::from(1e130),
+        )])));
+        fields
+    }
+
+    #[test]
+    fn a_change_is_judged_by_itself() {
+        let before = entered_long_ago();
+        let mut draft = before.to_draft();
+        draft.mobile = Some("+33 6 12 34 56 78".into());
+        draft
+            .custom_fields
+            .as_mut()
+            .unwrap()
+            .insert("new".into(), Value::from(2));
+        let after = draft.parse_change(&before).unwrap();
+        assert_eq!(
+            (&after.last_name, &after.email, &after.phone),
+            (&before.last_name, &before.email, &before.phone)
+        );
+        assert_eq!(after.mobile.unwrap().expose(), "+33 6 12 34 56 78");
+        assert_eq!(after.custom_fields.unwrap().expose().len(), 2);
+    }
+
+    #[rstest]
+    #[case("/email", |draft: &mut ContactDraft| draft.email = Some("still nobody".into()))]
+    #[case("/last_name", |draft: &mut ContactDraft| draft.last_name = String::new())]
+    #[case("/custom_fields/new", |draft: &mut ContactDraft| {
+        draft.custom_fields.as_mut().unwrap().insert("new".into(), Value::Null);
+    })]
+    #[case("/custom_fields", |draft: &mut ContactDraft| {
+        let fields = (0..MAX_CUSTOM_FIELDS).map(|number| (format!("n{number}"), Value::from(1)));
+        draft.custom_fields.as_mut().unwrap().extend(fields);
+    })]
+    #[case("", |draft: &mut ContactDraft| draft.notes = Some("x".repeat(MAX_STORED_BYTES)))]
+    fn what_is_changed_must_be_as_it_must_be_now(
+        #[case] pointer: &str,
+        #[case] change: impl FnOnce(&mut ContactDraft),
+    ) {
+        let before = entered_long_ago();
+        let mut draft = before.to_draft();
+        change(&mut draft);
+        let errors = draft.parse_change(&before).unwrap_err();
+        assert_eq!(errors.as_slice()[0].pointer, pointer, "{errors}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Back from the archive: the contact that was exported, byte for byte, or nothing at all.
 
 mod interleavings;
+mod keys;
 mod parts;
 mod refusals;
 mod round_trips;

@@ -39,6 +39,11 @@ pub struct ArchiveKeyView {
     curve: &'static str,
     /// The key: SubjectPublicKeyInfo in PEM (RFC 7468).
     public_key_pem: String,
+    /// The same without frame and line breaks: base64 of its DER.
+    public_key_der: String,
+    /// `active`: it signs; `retired`: it signed before; `trusted`: of another deployment.
+    #[schema(example = "active")]
+    state: &'static str,
 }
 
 impl ArchiveKeyView {
@@ -48,6 +53,8 @@ impl ArchiveKeyView {
             algorithm: "ECDSA_SHA_256",
             curve: "P-256",
             public_key_pem: key.public_key.to_pem(),
+            public_key_der: key.public_key.to_base64(),
+            state: key.state.code(),
         }
     }
 }

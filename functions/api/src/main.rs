@@ -4,11 +4,11 @@ use oubli_api::ApiState;
 use oubli_api::auth::Issuer;
 use oubli_api::cors::AllowedOrigins;
 use oubli_cloud::{Cloud, CloudSettings, ConnectOptions};
-use oubli_runtime::settings::{ALLOWED_ORIGINS, ISSUER, Settings};
+use oubli_runtime::settings::{ALLOWED_ORIGINS, ISSUER, Settings, TRUSTED_ARCHIVE_KEYS};
 use oubli_runtime::telemetry;
 use oubli_workflows::Oubli;
 
-const NEEDED: [&str; 9] = [
+const NEEDED: [&str; 10] = [
     CloudSettings::CONTACTS_TABLE,
     CloudSettings::REQUESTS_TABLE,
     CloudSettings::DOCUMENTS_BUCKET,
@@ -17,6 +17,7 @@ const NEEDED: [&str; 9] = [
     CloudSettings::BULK_PLANNER_QUEUE,
     CloudSettings::NOTIFIER_QUEUE,
     CloudSettings::ARCHIVE_KEY_ID,
+    CloudSettings::OWN_ARCHIVE_KEY_ID,
     CloudSettings::HASH_KEY_ID,
 ];
 
@@ -31,7 +32,8 @@ async fn main() -> anyhow::Result<()> {
     };
     let issuer = Issuer::parse(&environment.required(ISSUER)?)?;
     let origins = AllowedOrigins::parse(&environment.optional(ALLOWED_ORIGINS)?.unwrap_or_default())?;
-    let oubli = Oubli::new(Cloud::connect(&settings, &options).await);
+    let oubli = Oubli::new(Cloud::connect(&settings, &options).await)
+        .with_trusted_archive_keys(environment.parsed_or_default(TRUSTED_ARCHIVE_KEYS)?);
     let router = oubli_api::router(ApiState::new(oubli, issuer, origins)?);
     lambda_http::run(router).await.map_err(anyhow::Error::from_boxed)
 }

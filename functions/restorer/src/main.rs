@@ -4,12 +4,12 @@ use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use oubli_cloud::{Cloud, CloudSettings, ConnectOptions};
 use oubli_runtime::metrics::Metrics;
-use oubli_runtime::settings::Settings;
+use oubli_runtime::settings::{Settings, TRUSTED_ARCHIVE_KEYS};
 use oubli_runtime::telemetry;
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
-const NEEDED: [&str; 8] = [
+const NEEDED: [&str; 9] = [
     CloudSettings::CONTACTS_TABLE,
     CloudSettings::REQUESTS_TABLE,
     CloudSettings::RESTORER_QUEUE,
@@ -17,18 +17,21 @@ const NEEDED: [&str; 8] = [
     CloudSettings::ARCHIVES_BUCKET,
     CloudSettings::UPLOADS_BUCKET,
     CloudSettings::ARCHIVE_KEY_ID,
+    CloudSettings::OWN_ARCHIVE_KEY_ID,
     CloudSettings::NOTIFIER_QUEUE,
 ];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    telemetry::init(&Settings::of_process())?;
+    let environment = Settings::of_process();
+    telemetry::init(&environment)?;
     let settings = CloudSettings::read(&NEEDED, |name| std::env::var(name).ok())?;
     let options = ConnectOptions {
         caller: Some("oubli-restorer"),
         ..ConnectOptions::default()
     };
-    let oubli = Oubli::new(Cloud::connect(&settings, &options).await);
+    let oubli = Oubli::new(Cloud::connect(&settings, &options).await)
+        .with_trusted_archive_keys(environment.parsed_or_default(TRUSTED_ARCHIVE_KEYS)?);
     let metrics = Metrics::to_stdout("restorer");
     let function = service_fn(async |event: LambdaEvent<SqsEvent>| {
         let span = tracing::info_span!("invocation", request_id = event.context.request_id);

@@ -42,6 +42,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     pub(crate) contacts: Option<usize>,
 
+    /// File with public keys (PEM) of archives that another stack has signed and that may be restored here;
+    /// may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trusted_archive_key: Vec<PathBuf>,
+
     /// What to log, to standard error as JSON lines: `warn`, `info`, or a filter
     #[arg(long, value_name = "LEVEL", default_value = "warn,s3s=off")]
     pub(crate) log: String,

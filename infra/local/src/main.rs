@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use oubli_archive::signature::PublicKey;
 use oubli_local::clock::EngineClock;
 use oubli_local::demo::{demo_contacts, generated_contacts};
 use oubli_local::engines::{EngineError, EngineOptions, Engines};
@@ -56,6 +57,13 @@ async fn run(options: Options) -> anyhow::Result<()> {
     if options.aws_only {
         return run_aws_only(&options).await;
     }
+    let mut trusted_archive_keys = Vec::new();
+    for path in &options.trusted_archive_key {
+        let shown = path.display();
+        let pem = std::fs::read_to_string(path).with_context(|| format!("`{shown}` cannot be read"))?;
+        let keys = PublicKey::all_from_pem(&pem).with_context(|| format!("`{shown}`"))?;
+        trusted_archive_keys.extend(keys);
+    }
     let runner = Runner::start(RunnerOptions {
         state: options.folder(),
         bind: options.bind,
@@ -65,6 +73,8 @@ async fn run(options: Options) -> anyhow::Result<()> {
         by_itself: true,
         elsewhere: None,
         metrics: MetricsTo::Nowhere,
+        archive_key_id: None,
+        trusted_archive_keys,
     })
     .await?;
     seed(&runner, &options).await?;

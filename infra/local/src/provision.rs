@@ -57,6 +57,10 @@ pub struct ProvisionParameters {
     pub mail_from: String,
     /// What the functions log: `error`, `warn`, `info` or `debug`.
     pub log_level: String,
+    /// The KMS key that signs archives; empty: the one that the template makes.
+    pub archive_key_id: String,
+    /// Public keys of archives that others have signed, each as base64 of its DER, separated by commas.
+    pub trusted_archive_keys: String,
 }
 
 /// A queue that a function reads.

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use oubli_api::ApiState;
 use oubli_api::auth::Issuer;
 use oubli_api::cors::AllowedOrigins;
+use oubli_archive::signature::PublicKey;
 use oubli_workflows::{Clock, Oubli};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -55,6 +56,10 @@ pub struct RunnerOptions {
     pub elsewhere: Option<Elsewhere>,
     /// Where the functions' metrics go.
     pub metrics: MetricsTo,
+    /// The KMS key of the endpoint that signs archives; `None`: the one that the template makes.
+    pub archive_key_id: Option<String>,
+    /// Public keys of archives that other stacks have signed, and that may be restored here.
+    pub trusted_archive_keys: Vec<PublicKey>,
 }
 
 /// An AWS endpoint that is not ours.
@@ -89,6 +94,8 @@ impl RunnerOptions {
             by_itself: false,
             elsewhere: None,
             metrics: MetricsTo::Nowhere,
+            archive_key_id: None,
+            trusted_archive_keys: Vec::new(),
         }
     }
 }
@@ -178,7 +185,12 @@ impl Runner {
             }
         };
         let issuer = format!("http://{}", reachable(api_address));
-        let parameters = parameters(prefix, &issuer);
+        let trusted = options.trusted_archive_keys.iter().map(PublicKey::to_base64);
+        let parameters = ProvisionParameters {
+            archive_key_id: options.archive_key_id.clone().unwrap_or_default(),
+            trusted_archive_keys: trusted.collect::<Vec<_>>().join(","),
+            ..parameters(prefix, &issuer)
+        };
         let provisioned = provision(&aws_url, &parameters).await?;
         let key = state.as_ref().map(StateFolder::identity_key).transpose()?;
         let identity = Arc::new(Identity::new(issuer.clone(), key)?);
@@ -323,6 +335,8 @@ pub fn parameters(prefix: String, issuer: &str) -> ProvisionParameters {
         issuer: issuer.to_owned(),
         mail_from: MAIL_FROM.to_owned(),
         log_level: "info".to_owned(),
+        archive_key_id: String::new(),
+        trusted_archive_keys: String::new(),
     }
 }
 

@@ -24,6 +24,8 @@ fn parameters(prefix: &str) -> ProvisionParameters {
         issuer: "http://127.0.0.1:3000".into(),
         mail_from: "privacy@example.org".into(),
         log_level: "debug".into(),
+        archive_key_id: String::new(),
+        trusted_archive_keys: String::new(),
     }
 }
 

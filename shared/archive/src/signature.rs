@@ -79,6 +79,25 @@ impl PublicKey {
         Ok(keys)
     }
 
+    /// Reads the base64 of a DER `SubjectPublicKeyInfo`: PEM without its frame and line breaks.
+    ///
+    /// # Errors
+    /// [`PublicKeyError::WrongKey`].
+    pub fn from_base64(text: &str) -> Result<Self, PublicKeyError> {
+        let der = STANDARD.decode(text).map_err(|_| PublicKeyError::WrongKey)?;
+        Self::from_der(&der)
+    }
+
+    /// The key as base64 of its DER.
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(&self.der)
+    }
+
+    /// What tells it from others: the SHA-256 of its DER.
+    pub fn fingerprint(&self) -> Sha256 {
+        Sha256::of(&self.der)
+    }
+
     /// The key as PEM, with a line break at its end.
     pub fn to_pem(&self) -> String {
         let mut pem = format!("{PEM_BEGIN}\n");
@@ -124,6 +143,8 @@ mod tests {
             panic!("one key")
         };
         assert_eq!(key.to_pem(), PEM);
+        let again = PublicKey::from_base64(&key.to_base64()).unwrap();
+        assert_eq!(again.fingerprint(), key.fingerprint());
         let digest = Sha256::of(b"oubli\n");
         assert!(key.verify_digest(&digest, SIGNATURE));
         assert!(!key.verify_digest(&Sha256::of(b"oubli"), SIGNATURE));

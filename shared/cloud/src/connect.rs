@@ -49,6 +49,8 @@ impl CloudSettings {
     pub const NOTIFIER_QUEUE: &str = "OUBLI_NOTIFIER_QUEUE_URL";
     /// The queue of `janitor`: archives that are gone.
     pub const ARCHIVE_EVENTS_QUEUE: &str = "OUBLI_ARCHIVE_EVENTS_QUEUE_URL";
+    /// The KMS key of the stack, which signed archives first.
+    pub const OWN_ARCHIVE_KEY_ID: &str = "OUBLI_OWN_ARCHIVE_KEY_ID";
     /// The KMS key that signs archives.
     pub const ARCHIVE_KEY_ID: &str = "OUBLI_ARCHIVE_KEY_ID";
     /// The KMS key from which the secret of keyed hashes is derived.
@@ -57,7 +59,7 @@ impl CloudSettings {
     pub const MAIL_FROM: &str = "OUBLI_MAIL_FROM";
 
     /// Every setting there is.
-    pub const ALL: [&'static str; 14] = [
+    pub const ALL: [&'static str; 15] = [
         Self::CONTACTS_TABLE,
         Self::REQUESTS_TABLE,
         Self::DOCUMENTS_BUCKET,
@@ -69,6 +71,7 @@ impl CloudSettings {
         Self::RESTORER_QUEUE,
         Self::NOTIFIER_QUEUE,
         Self::ARCHIVE_EVENTS_QUEUE,
+        Self::OWN_ARCHIVE_KEY_ID,
         Self::ARCHIVE_KEY_ID,
         Self::HASH_KEY_ID,
         Self::MAIL_FROM,
@@ -179,7 +182,11 @@ impl Cloud {
                 notifier: settings.get(CloudSettings::NOTIFIER_QUEUE),
                 archive_events: settings.get(CloudSettings::ARCHIVE_EVENTS_QUEUE),
             },
-            signer: Signer::new(keys.clone(), settings.get(CloudSettings::ARCHIVE_KEY_ID)),
+            signer: Signer::new(
+                keys.clone(),
+                settings.get(CloudSettings::ARCHIVE_KEY_ID),
+                settings.get(CloudSettings::OWN_ARCHIVE_KEY_ID),
+            ),
             hash_key: HashKeySource::new(keys, settings.get(CloudSettings::HASH_KEY_ID)),
             mailer: Mailer {
                 client: aws_sdk_sesv2::Client::new(&config),

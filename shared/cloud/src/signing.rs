@@ -11,12 +11,13 @@ use tokio::sync::OnceCell;
 use crate::connect::Cloud;
 use crate::error::{CloudError, failed};
 
-/// The key, and its public half once it was read.
+/// The key, and the public halves of those that sign, or signed, once they were read.
 #[derive(Clone, Debug)]
 pub(crate) struct Signer {
     client: Client,
     key_id: String,
-    public_key: Arc<OnceCell<SigningKey>>,
+    own_key_id: String,
+    public_keys: Arc<OnceCell<Vec<SigningKey>>>,
 }
 
 /// The public half of the key that signs archives.
@@ -29,17 +30,27 @@ pub struct SigningKey {
 }
 
 impl Signer {
-    pub(crate) fn new(client: Client, key_id: String) -> Self {
+    pub(crate) fn new(client: Client, key_id: String, own_key_id: String) -> Self {
         Self {
             client,
             key_id,
-            public_key: Arc::new(OnceCell::new()),
+            own_key_id,
+            public_keys: Arc::new(OnceCell::new()),
         }
     }
 
-    async fn read_public_key(&self) -> Result<SigningKey, CloudError> {
+    async fn read_public_keys(&self) -> Result<Vec<SigningKey>, CloudError> {
+        let mut keys = vec![self.read_public_key(&self.key_id).await?];
+        // After a rotation the stack's own key signs no more, and what it signed can still be restored.
+        if !self.own_key_id.is_empty() && self.own_key_id != self.key_id {
+            keys.push(self.read_public_key(&self.own_key_id).await?);
+        }
+        Ok(keys)
+    }
+
+    async fn read_public_key(&self, key_id: &str) -> Result<SigningKey, CloudError> {
         let operation = "GetPublicKey";
-        let request = self.client.get_public_key().key_id(&self.key_id);
+        let request = self.client.get_public_key().key_id(key_id);
         let answer = request.send().await.map_err(failed(operation))?;
         let corrupt = || CloudError::Corrupt { what: "public key" };
         // An ARN, which would tell the account: its end is the key's id.
@@ -73,13 +84,13 @@ impl Cloud {
         Ok(signature.into_inner())
     }
 
-    /// The public half of the key that signs archives. It is read once in a process's life: KMS never
-    /// changes it.
+    /// The public halves of the key that signs archives, first, and of the stack's own if that is another. They
+    /// are read once in a process's life: KMS never changes them.
     ///
     /// # Errors
     /// [`CloudError`] when KMS fails.
-    pub async fn archive_public_key(&self) -> Result<&SigningKey, CloudError> {
-        let read = || self.signer.read_public_key();
-        self.signer.public_key.get_or_try_init(read).await
+    pub async fn archive_public_keys(&self) -> Result<&[SigningKey], CloudError> {
+        let read = || self.signer.read_public_keys();
+        Ok(self.signer.public_keys.get_or_try_init(read).await?)
     }
 }

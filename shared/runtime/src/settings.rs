@@ -13,6 +13,8 @@ pub const FRONT_END_URL: &str = "OUBLI_FRONT_END_URL";
 pub const ISSUER: &str = "OUBLI_ISSUER";
 /// Origins of the front ends, comma separated; may be empty.
 pub const ALLOWED_ORIGINS: &str = "OUBLI_ALLOWED_ORIGINS";
+/// Public keys of archives that other keys than the deployment's have signed; may be absent.
+pub const TRUSTED_ARCHIVE_KEYS: &str = "OUBLI_TRUSTED_ARCHIVE_KEYS";
 /// Level filter of the logs, as `tracing-subscriber` reads it (`info`, `info,oubli_api=debug`).
 pub const LOG: &str = "OUBLI_LOG";
 
@@ -90,6 +92,21 @@ impl Settings {
     /// [`SettingError`] when it is missing or not UTF-8.
     pub fn required(&self, name: &'static str) -> Result<String, SettingError> {
         self.optional(name)?.ok_or(SettingError::Missing { name })
+    }
+
+    /// A value that need not be there, of a type that judges its own text.
+    ///
+    /// # Errors
+    /// [`SettingError`] when it is not UTF-8, or refused by its type.
+    pub fn parsed_or_default<T>(&self, name: &'static str) -> Result<T, SettingError>
+    where
+        T: FromStr + Default,
+        T::Err: fmt::Display,
+    {
+        match self.optional(name)? {
+            Some(_) => self.parsed(name),
+            None => Ok(T::default()),
+        }
     }
 
     /// A value of a type that judges its own text.

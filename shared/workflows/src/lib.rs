@@ -31,6 +31,7 @@ mod working;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use oubli_archive::signature::PublicKey;
 use oubli_cloud::Cloud;
 use oubli_domain::{MemberId, TenantId};
 pub use oubli_mail::{FrontEndUrl, FrontEndUrlError};
@@ -49,7 +50,7 @@ pub use paging::PageRequest;
 pub use preview::{Blocked, ContactArchive, Preview};
 pub use provisioning::NewTenant;
 pub use redelivering::redelivery_pause;
-pub use signing::ArchiveKey;
+pub use signing::{ArchiveKey, ArchiveKeyState, TrustedArchiveKeys};
 pub use sweeping::Swept;
 pub use working::ItemBatch;
 
@@ -69,6 +70,7 @@ pub struct Oubli {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     front_end: Option<FrontEndUrl>,
+    trusted_archive_keys: Arc<[PublicKey]>,
 }
 
 impl Oubli {
@@ -79,6 +81,7 @@ impl Oubli {
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds),
             front_end: None,
+            trusted_archive_keys: Arc::default(),
         }
     }
 

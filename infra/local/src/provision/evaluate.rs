@@ -47,6 +47,8 @@ impl<'t> Evaluator<'t> {
             ("Issuer", &given.issuer),
             ("MailFrom", &given.mail_from),
             ("LogLevel", &given.log_level),
+            ("ArchiveKeyId", &given.archive_key_id),
+            ("TrustedArchiveKeys", &given.trusted_archive_keys),
         ];
         let declared = template
             .at(&["Parameters"])
@@ -337,6 +339,8 @@ Parameters:
   Issuer: { Type: String }
   MailFrom: { Type: String }
   LogLevel: { Type: String, AllowedValues: [info, debug], Default: info }
+  ArchiveKeyId: { Type: String, Default: "" }
+  TrustedArchiveKeys: { Type: String, Default: "" }
   Concurrency: { Type: Number, Default: 50 }
 Conditions:
   Debugs: !Equals [!Ref LogLevel, debug]
@@ -371,6 +375,8 @@ Resources:
             issuer: "https://i.example.org".into(),
             mail_from: "privacy@example.org".into(),
             log_level: "debug".into(),
+            archive_key_id: String::new(),
+            trusted_archive_keys: String::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
+use oubli_archive::signature::PublicKeyError;
 use oubli_cloud::{Cloud, CloudSettings, ConnectOptions};
 use oubli_runtime::metrics::Metrics;
 use oubli_workflows::{Clock, FrontEndUrl, Oubli};
@@ -73,6 +74,10 @@ impl Functions {
                 first_backoff: Some(FIRST_BACKOFF),
             };
             let oubli = Oubli::new(Cloud::connect(&settings, &options).await).with_clock(clock.clone());
+            let trusted = variables.get("OUBLI_TRUSTED_ARCHIVE_KEYS");
+            let trusted = trusted.map(|keys| keys.parse()).transpose();
+            let trusted = trusted.map_err(|error: PublicKeyError| failed(error.to_string()))?;
+            let oubli = oubli.with_trusted_archive_keys(trusted.unwrap_or_default());
             match variables.get("OUBLI_FRONT_END_URL") {
                 None => Ok::<_, RunnerError>(oubli),
                 Some(url) => {

@@ -313,7 +313,7 @@ fn what_older_rules_allowed_is_kept_and_named() {
         ("address", json!({ "lines": [] })),
         ("notes", json!("")),
     ] {
-        let archive = with_contact(good.clone(), &key, &|contact| {
+        let archive = with_contact(good.clone(), &key, |contact: &mut Value| {
             contact["contact"][name] = value.clone();
         });
         let opened = open(&archive, &key).unwrap();

@@ -74,6 +74,10 @@ fn each(node: &Node) -> &[Node] {
 
 /// `!GetAtt Id.Arn` as `Id`, `!Sub "${Id.Arn}/…"` as `Id/…`.
 fn place(node: &Node) -> String {
+    if let Some(choice) = node.tagged("!If") {
+        // What holds where no parameter says otherwise.
+        return place(&choice.items()[1]);
+    }
     if let Some(attribute) = node.tagged("!GetAtt").and_then(Node::text) {
         return attribute.strip_suffix(".Arn").unwrap().to_owned();
     }

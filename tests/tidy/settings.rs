@@ -17,7 +17,8 @@ const REACHED: [&str; 4] = [
 ];
 
 /// Settings that name no resource.
-const PLAIN: [&str; 4] = [
+const PLAIN: [&str; 5] = [
+    "OUBLI_TRUSTED_ARCHIVE_KEYS",
     "OUBLI_MAIL_FROM",
     "OUBLI_FRONT_END_URL",
     "OUBLI_ISSUER",

@@ -21,6 +21,10 @@ pub(crate) fn find<'t>(template: &'t Template, logical_id: &str) -> &'t Resource
 
 /// The logical id in `!Ref Id` or `!GetAtt Id.Attribute`.
 pub(crate) fn referred(node: &Node) -> &str {
+    if let Some(choice) = node.tagged("!If") {
+        // What holds where no parameter says otherwise.
+        return referred(&choice.items()[1]);
+    }
     let name = node
         .tagged("!Ref")
         .or_else(|| node.tagged("!GetAtt"))

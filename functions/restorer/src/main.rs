@@ -3,9 +3,7 @@
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use oubli_cloud::{Cloud, CloudSettings, ConnectOptions};
-use oubli_runtime::metrics::Metrics;
-use oubli_runtime::settings::{Settings, TRUSTED_ARCHIVE_KEYS};
-use oubli_runtime::telemetry;
+use oubli_runtime::{metrics::Metrics, settings, settings::Settings, telemetry};
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
@@ -25,19 +23,21 @@ const NEEDED: [&str; 9] = [
 async fn main() -> anyhow::Result<()> {
     let environment = Settings::of_process();
     telemetry::init(&environment)?;
-    let settings = CloudSettings::read(&NEEDED, |name| std::env::var(name).ok())?;
+    let names = CloudSettings::read(&NEEDED, |name| std::env::var(name).ok())?;
     let options = ConnectOptions {
         caller: Some("oubli-restorer"),
         ..ConnectOptions::default()
     };
-    let oubli = Oubli::new(Cloud::connect(&settings, &options).await)
-        .with_trusted_archive_keys(environment.parsed_or_default(TRUSTED_ARCHIVE_KEYS)?);
+    let oubli = Oubli::new(Cloud::connect(&names, &options).await)
+        .with_trusted_archive_keys(environment.parsed_or_default(settings::TRUSTED_ARCHIVE_KEYS)?);
     let metrics = Metrics::to_stdout("restorer");
     let function = service_fn(async |event: LambdaEvent<SqsEvent>| {
         let span = tracing::info_span!("invocation", request_id = event.context.request_id);
         let response = oubli_restorer::handle(&oubli, &metrics, event.payload).instrument(span);
         Ok::<_, Diagnostic>(response.await)
     });
-    let ended = Runtime::new(function).run().await;
-    ended.map_err(anyhow::Error::from_boxed)
+    Runtime::new(function)
+        .run()
+        .await
+        .map_err(anyhow::Error::from_boxed)
 }

@@ -5,6 +5,7 @@
 
 mod altered;
 mod authentic;
+mod golden;
 mod records;
 mod resigned;
 mod support;

@@ -29,6 +29,10 @@ impl Key {
         Self { pair, public }
     }
 
+    pub(crate) fn pem(&self) -> String {
+        self.public.to_pem()
+    }
+
     pub(crate) fn sign(&self, digest: &Sha256) -> Vec<u8> {
         let digest = Digest::import_less_safe(digest.as_bytes(), &SHA256).unwrap();
         self.pair.sign_digest(&digest).unwrap().as_ref().to_vec()
@@ -145,12 +149,22 @@ pub(crate) fn document(id: &str, name: &str, kind: DocumentKind, content: &[u8])
 
 /// Builds an archive as the product does, but for where the bytes come from.
 pub(crate) fn build(contact: Contact, documents: &[(Document, Vec<u8>)], key: &Key) -> Vec<u8> {
+    build_in(Language::Fr, contact, documents, key)
+}
+
+/// The same for members who read this language.
+pub(crate) fn build_in(
+    language: Language,
+    contact: Contact,
+    documents: &[(Document, Vec<u8>)],
+    key: &Key,
+) -> Vec<u8> {
     let contents: BTreeMap<&DocumentId, &[u8]> = documents
         .iter()
         .map(|(document, content)| (&document.id, content.as_slice()))
         .collect();
     let listed = documents.iter().map(|(document, _)| document.clone()).collect();
-    let plan = ArchivePlan::new(contact, listed, Language::Fr).unwrap();
+    let plan = ArchivePlan::new(contact, listed, language).unwrap();
     let mut build = ArchiveBuild::new(plan, 1 << 20).unwrap();
     while let Some(current) = build.current() {
         let content = contents[&current.id];

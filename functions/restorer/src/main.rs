@@ -1,9 +1,8 @@
 //! Wires and starts the function `restorer`.
 
-use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use oubli_cloud::{Cloud, CloudSettings, ConnectOptions};
-use oubli_runtime::{metrics::Metrics, settings, settings::Settings, telemetry};
+use oubli_runtime::{metrics::Metrics, settings, telemetry};
 use oubli_workflows::Oubli;
 use tracing::Instrument;
 
@@ -21,7 +20,7 @@ const NEEDED: [&str; 9] = [
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let environment = Settings::of_process();
+    let environment = settings::Settings::of_process();
     telemetry::init(&environment)?;
     let names = CloudSettings::read(&NEEDED, |name| std::env::var(name).ok())?;
     let options = ConnectOptions {
@@ -31,13 +30,11 @@ async fn main() -> anyhow::Result<()> {
     let oubli = Oubli::new(Cloud::connect(&names, &options).await)
         .with_trusted_archive_keys(environment.parsed_or_default(settings::TRUSTED_ARCHIVE_KEYS)?);
     let metrics = Metrics::to_stdout("restorer");
-    let function = service_fn(async |event: LambdaEvent<SqsEvent>| {
+    let function = service_fn(async |event: LambdaEvent<_>| {
         let span = tracing::info_span!("invocation", request_id = event.context.request_id);
         let response = oubli_restorer::handle(&oubli, &metrics, event.payload).instrument(span);
         Ok::<_, Diagnostic>(response.await)
     });
-    Runtime::new(function)
-        .run()
-        .await
-        .map_err(anyhow::Error::from_boxed)
+    let ended = Runtime::new(function).run().await;
+    ended.map_err(anyhow::Error::from_boxed)
 }

@@ -41,15 +41,18 @@ impl<'t> Evaluator<'t> {
     /// Judges the parameters by the template.
     pub(super) fn new(template: &'t Template, given: &ProvisionParameters) -> Result<Self, ProvisionError> {
         let origins = given.allowed_origins.join(",");
-        let given_values = [
+        let optional = [
+            ("ArchiveKeyId", &given.archive_key_id),
+            ("TrustedArchiveKeys", &given.trusted_archive_keys),
+        ];
+        let mut given_values = vec![
             ("FrontEndUrl", &given.front_end_url),
             ("AllowedOrigins", &origins),
             ("Issuer", &given.issuer),
             ("MailFrom", &given.mail_from),
             ("LogLevel", &given.log_level),
-            ("ArchiveKeyId", &given.archive_key_id),
-            ("TrustedArchiveKeys", &given.trusted_archive_keys),
         ];
+        given_values.extend(optional.into_iter().filter(|(_, value)| !value.is_empty()));
         let declared = template
             .at(&["Parameters"])
             .map(Node::entries)

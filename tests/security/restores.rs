@@ -180,7 +180,17 @@ async fn the_published_keys_tell_nothing_else() {
         assert_eq!(client.get("/v1/archive-keys").await.bytes, open.bytes);
     }
     let names: Vec<_> = keys["items"][0].as_object().unwrap().keys().collect();
-    assert_eq!(names, ["algorithm", "curve", "id", "public_key_pem"]);
+    assert_eq!(
+        names,
+        [
+            "algorithm",
+            "curve",
+            "id",
+            "public_key_der",
+            "public_key_pem",
+            "state"
+        ]
+    );
     assert_eq!(keys.as_object().unwrap().len(), 1);
     let text = open.text();
     assert!(!text.contains("arn:") && !text.contains("PRIVATE"), "{text}");

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Case;
 
 const UNREADABLE: &str = "archive_unreadable";
+const FORMAT_UNKNOWN: &str = "archive_format_unknown";
 const DAMAGED: &str = "archive_damaged";
 const NOT_AUTHENTIC: &str = "archive_not_authentic";
 const FOREIGN: &str = "archive_foreign";
@@ -308,7 +309,7 @@ pub(super) async fn signed(base: &[Entry], key: &Key) -> Vec<Case> {
         with(&format!("for the tenant {tenant}"), DAMAGED, entries).await;
     }
     let entries = json(MANIFEST, &|manifest| manifest["format_version"] = json!(99));
-    with("of a later format", UNREADABLE, entries).await;
+    with("of a later format", FORMAT_UNKNOWN, entries).await;
     let entries = json(MANIFEST, &|manifest| manifest["format"] = json!("x"));
     with("of another format", DAMAGED, entries).await;
     let deep = "[".repeat(200_000);
@@ -394,10 +395,10 @@ pub(super) async fn signed(base: &[Entry], key: &Key) -> Vec<Case> {
             }),
         ),
         (
-            "of a contact with a name too long",
+            "of a contact with a name that no table takes",
             "contact.json",
             Box::new(|json| {
-                json["contact"]["last_name"] = json!("x".repeat(201));
+                json["contact"]["last_name"] = json!("x".repeat(450_000));
             }),
         ),
         (

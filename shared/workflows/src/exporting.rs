@@ -153,7 +153,8 @@ impl Oubli {
         let taken = &export.task.taken;
         let mut whole = self.read_and_hold(export).await?;
         if !export.batch.admits(whole.0.document_bytes).await {
-            self.give_back(export.task, &WorkflowError::Busy).await;
+            let Task { action, chunk, taken } = export.task;
+            self.cloud.give_item_back(action, *chunk, taken, false).await?;
             return Ok(Ending::Postponed);
         }
         if taken.item.takes.max(taken.item.attempts) > 1 {

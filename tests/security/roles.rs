@@ -145,7 +145,7 @@ fn needs(call: &Call, ids: &BTreeMap<String, String>) -> Vec<Need> {
     };
     match call.operation.split_once('.').unwrap() {
         ("DynamoDB", operation) => {
-            if operation == "TransactWriteItems" {
+            if ["TransactWriteItems", "TransactGetItems"].contains(&operation) {
                 let right = |kind: &str| format!("{kind}Item");
                 let writes = call.writes.iter();
                 return writes

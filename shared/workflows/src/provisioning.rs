@@ -3,8 +3,9 @@
 use oubli_domain::email::Email;
 use oubli_domain::group::{Group, Right};
 use oubli_domain::member::Member;
+use oubli_domain::rights::TenantRights;
 use oubli_domain::tenant::Tenant;
-use oubli_domain::{GroupId, Language, MemberId, Personal, TenantId};
+use oubli_domain::{GenerationId, GroupId, Language, MemberId, Personal, TenantId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -58,6 +59,9 @@ impl Oubli {
             created_at,
             access_version: 1,
         };
-        Ok(self.cloud.create_tenant(&tenant, &administrator, &group).await?)
+        let mut rights = TenantRights::none();
+        rights.put(&group, GenerationId::from(self.ids.uuid()));
+        let created = self.cloud.create_tenant(&tenant, &administrator, &group, &rights);
+        Ok(created.await?)
     }
 }

@@ -202,9 +202,10 @@ impl Oubli {
                 bytes += group.json_bytes();
                 bytes <= MAX_CHANGE_BYTES
             });
-            groups.truncate(fitting.count().max(1));
+            let fitting = fitting.count().max(1);
+            let is_last = fitting >= groups.len();
+            groups.truncate(fitting);
             let left: BTreeSet<_> = groups.iter().map(|group| group.id.clone()).collect();
-            let is_last = left == all;
             for group in &mut groups {
                 group.member_ids.remove(member);
                 group.version += 1;

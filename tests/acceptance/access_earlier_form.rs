@@ -118,3 +118,20 @@ async fn who_dies_while_bringing_a_tenant_over_is_followed_by_another() {
     let removed = admin.delete("/v1/members/guest").await;
     assert_eq!(removed.status, StatusCode::NO_CONTENT);
 }
+
+#[tokio::test]
+async fn provisioning_again_brings_a_tenant_over() {
+    let stack = Stack::start().await;
+    let before = rights(&stack).await;
+    let (tables, table) = put_back(&stack).await;
+    let event = json!({
+        "tenant": { "id": "demo", "name": "Another", "language": "en" },
+        "administrator": { "member_id": "guest", "name": "Guest", "email": "guest@demo.example.com" }
+    });
+    let answer = stack.runner.functions().provision_tenant(event).await;
+    assert!(!answer.unwrap().created);
+    assert!(is_complete(&tables, &table).await);
+    assert_eq!(rights(&stack).await, before);
+    let me = stack.guest().get("/v1/me").await.expect(StatusCode::OK);
+    assert_eq!(me["tenant"]["name"], "Démo SARL");
+}

@@ -28,8 +28,8 @@ pub struct NewTenant {
 }
 
 impl Oubli {
-    /// Opens a tenant, with a group of administrators that has every right. `false`: it was there,
-    /// and nothing changed.
+    /// Opens a tenant, with a group of administrators that has every right. `false`: it was there. Then nobody's
+    /// rights change, and a tenant of the earlier form of groups is brought over to the present one.
     ///
     /// # Errors
     /// [`WorkflowError::Busy`], [`WorkflowError::Internal`].

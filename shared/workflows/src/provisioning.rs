@@ -61,7 +61,11 @@ impl Oubli {
         };
         let mut rights = TenantRights::none();
         rights.put(&group, GenerationId::from(self.ids.uuid()));
-        let created = self.cloud.create_tenant(&tenant, &administrator, &group, &rights);
-        Ok(created.await?)
+        let entered = self.cloud.create_tenant(&tenant, &administrator, &group, &rights);
+        let created = entered.await?;
+        if !created {
+            self.access(&tenant.id, None, None).await?;
+        }
+        Ok(created)
     }
 }

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use oubli_domain::group::{MAX_GROUP_MEMBERS, MAX_GROUPS};
+use oubli_domain::paging::MAX_EXACT_TOTAL;
 use oubli_tests::Stack;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-const GROUPS: usize = 90;
-const MEMBERS: usize = 2_000;
-const LIMITS: &str = include_str!("../../docs/limits.md");
+/// As `docs/limits.md` has them.
+const GROUPS: usize = MAX_GROUPS;
+const MEMBERS: usize = MAX_GROUP_MEMBERS;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -67,7 +69,6 @@ fn member_item(number: usize, memberships: Vec<String>) -> (String, Item) {
 
 #[tokio::test]
 async fn a_group_takes_as_many_members_as_it_may_have() {
-    assert!(LIMITS.contains("Groups: 90 in a tenant, 2,000 members in each."));
     let stack = Stack::start().await;
     let admin = stack.admin();
     seed(
@@ -192,4 +193,30 @@ async fn a_tenant_takes_as_many_groups_as_it_may_have_each_as_large_as_it_may_be
         assert_eq!(left["member_ids"].as_array().unwrap().len(), MEMBERS - 1);
         assert_eq!(left["version"], 2);
     }
+}
+
+#[tokio::test]
+async fn members_are_counted_exactly_up_to_the_most_that_are() {
+    let stack = Stack::start().await;
+    let admin = stack.admin();
+    let there = admin.get("/v1/members").await.expect(StatusCode::OK)["total"]
+        .as_u64()
+        .unwrap();
+    let most = usize::try_from(MAX_EXACT_TOTAL - there).unwrap();
+    let short = |number: usize| {
+        let id = format!("n{number:05}");
+        let (_, mut item) = member_item(number, Vec::new());
+        item.insert("id".to_owned(), text(&id));
+        item.insert("name".to_owned(), text("N"));
+        (format!("MEMBER#{id}"), item)
+    };
+    seed(&stack, (0..most).map(short).collect()).await;
+    let listed = admin.get("/v1/members?limit=1").await.expect(StatusCode::OK);
+    assert_eq!(listed["total"], MAX_EXACT_TOTAL);
+    seed(&stack, vec![short(most)]).await;
+    let listed = admin.get("/v1/members?limit=1").await.expect(StatusCode::OK);
+    assert_eq!(listed["total_at_least"], MAX_EXACT_TOTAL);
+    assert!(listed.get("total").is_none());
+    let me = stack.member("demo", "n00007").get("/v1/me").await;
+    assert_eq!(me.expect(StatusCode::OK)["rights"], json!([]));
 }

@@ -158,3 +158,43 @@ fn rights_of(found: Option<Attributes>) -> Result<TenantRights, CloudError> {
     let rights = found.map(|attributes| items::read("rights", attributes));
     Ok(rights.transpose()?.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::types::CancellationReason;
+
+    #[test]
+    fn what_meets_a_write_is_read_again_and_nothing_else() {
+        let reasons = |codes: &[&str]| {
+            let reason = |code: &&str| CancellationReason::builder().code(*code).build();
+            codes.iter().map(reason).collect::<Vec<_>>()
+        };
+        let later = |codes: &[&str]| try_later("TransactGetItems", &reasons(codes));
+        assert!(later(&["None", "TransactionConflict"]).is_ok());
+        assert!(later(&["ProvisionedThroughputExceeded", "ThrottlingError"]).is_ok());
+        let refused = later(&["TransactionConflict", "ValidationError"]).unwrap_err();
+        assert!(!refused.is_passing(), "{refused}");
+    }
+
+    #[test]
+    fn a_member_of_the_earlier_form_has_no_memberships() {
+        let mut attributes = Attributes::from([
+            ("id".to_owned(), crate::expression::text("m")),
+            ("name".to_owned(), crate::expression::text("M")),
+            ("email".to_owned(), crate::expression::text("m@example.fr")),
+            (
+                "created_at".to_owned(),
+                crate::expression::text("2026-01-01T00:00:00Z"),
+            ),
+        ]);
+        assert!(entry(attributes.clone()).unwrap().memberships.is_empty());
+        let set = aws_sdk_dynamodb::types::AttributeValue::Ss(vec!["g#1".to_owned()]);
+        attributes.insert(MEMBERSHIPS.to_owned(), set);
+        assert_eq!(entry(attributes.clone()).unwrap().memberships.len(), 1);
+        let set = aws_sdk_dynamodb::types::AttributeValue::Ss(vec!["g".to_owned()]);
+        attributes.insert(MEMBERSHIPS.to_owned(), set);
+        assert!(entry(attributes).is_err());
+        assert!(!rights_of(None).unwrap().is_complete);
+    }
+}

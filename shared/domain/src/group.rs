@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{GroupId, MemberId};
 
+/// Most members of a group; its item must stay well below DynamoDB's 400 KB.
+pub const MAX_GROUP_MEMBERS: usize = 2_000;
+
+/// Most groups of a tenant: one transaction takes a member out of all of them.
+pub const MAX_GROUPS: usize = 90;
+
 /// What a member may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

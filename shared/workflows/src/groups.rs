@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use oubli_cloud::{AccessChange, AccessOutcome};
-use oubli_domain::group::{Group, Right};
+use oubli_domain::group::{Group, MAX_GROUP_MEMBERS, MAX_GROUPS, Right};
 use oubli_domain::paging::Page;
 use oubli_domain::text::parse_line;
 use oubli_domain::{FieldErrors, GroupId, MemberId, TenantId};
@@ -15,10 +15,6 @@ use crate::idempotency::{Idempotency, replayed};
 use crate::memberships::{DECISIONS, change_on};
 use crate::paging::{PageRequest, page};
 
-/// Most members of a group; its item must stay well below DynamoDB's 400 KB.
-const MAX_GROUP_MEMBERS: usize = 2_000;
-/// Most groups of a tenant: one transaction takes a member out of all of them.
-const MAX_GROUPS: usize = 90;
 /// Most bytes of a page of groups; an answer of Lambda has at most 6 MB.
 const MAX_PAGE_BYTES: usize = 4_000_000;
 

@@ -1,12 +1,12 @@
 //! What an export and an anonymisation call, for each contact and each document: the tables of `docs/cost.md`,
-//! and the most that they may be.
+//! and the most that they may be. And what requests call, whose first is always the one for the rights.
 
 use std::collections::BTreeMap;
 
 use oubli_local::faults::Call;
 use oubli_tests::Stack;
-use reqwest::StatusCode;
-use serde_json::json;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 
 const COSTS: &str = include_str!("../../docs/cost.md");
 
@@ -126,5 +126,58 @@ async fn a_contact_takes_no_more_calls_than_it_must() {
             "with {documents} documents, in tenths: {taken:?} of {most:?} calls"
         );
         println!("with {documents} documents, in tenths: {taken:?} of {most:?} calls");
+    }
+}
+
+/// What one request calls.
+async fn calls_of_request(
+    stack: &Stack,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Option<Vec<String>> {
+    let faults = stack.engines()?.faults();
+    let headers = [("if-match", "*"), ("content-type", "application/json")];
+    let body = body.map(|body| body.to_string().into_bytes());
+    faults.record();
+    let answer = stack.admin().call(method, path, &headers, body).await;
+    let called = faults.calls().into_iter().map(|call| call.operation);
+    faults.clear();
+    assert!(answer.status.is_success(), "{path}: {}", answer.text());
+    Some(called.collect())
+}
+
+#[tokio::test]
+async fn the_rights_take_one_call_whatever_the_groups_hold() {
+    let stack = Stack::start().await;
+    let admin = stack.admin();
+    let mut group = String::new();
+    for number in 0..12 {
+        let body =
+            json!({ "name": format!("G{number}"), "rights": ["administration"], "member_ids": ["admin"] });
+        let made = admin.post("/v1/groups", body).await.expect(StatusCode::CREATED);
+        group = format!("/v1/groups/{}", made["id"].as_str().unwrap());
+    }
+    let member = json!({ "name": "Agnès" });
+    let replaced = json!({ "name": "G", "rights": [], "member_ids": ["admin", "agent"] });
+    // Each at most, the rights included. Before, they took two calls at least, and as many more as the groups
+    // had megabytes.
+    for (method, path, body, most) in [
+        (Method::GET, "/v1/me", None, 1),
+        (Method::GET, "/v1/members/agent", None, 2),
+        (Method::PATCH, "/v1/members/agent", Some(member), 3),
+        (Method::GET, group.as_str(), None, 2),
+        (Method::GET, "/v1/groups", None, 3),
+        // Rights, what is there, new members, the change, and what may be left over.
+        (Method::PUT, group.as_str(), Some(replaced), 5),
+        (Method::DELETE, group.as_str(), None, 4),
+        // Rights, what is there, its groups, the change.
+        (Method::DELETE, "/v1/members/agent", None, 4),
+    ] {
+        let Some(called) = calls_of_request(&stack, method.clone(), path, body).await else {
+            return;
+        };
+        assert_eq!(called[0], "DynamoDB.TransactGetItems", "{method} {path}");
+        assert!(called.len() <= most, "{method} {path}: {called:?}");
     }
 }

@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod access;
+mod access_earlier_form;
+mod access_limits;
 mod actions;
 mod anonymise;
 mod archives;

@@ -15,6 +15,7 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 declare_checks! {
     an_item_is_read_as_it_was_written: "DynamoDB.GetItem" "DynamoDB.UpdateItem";
     a_refused_update_shows_the_item_and_changes_nothing: "DynamoDB.UpdateItem";
+    a_set_is_changed_text_by_text_and_goes_when_empty: "DynamoDB.UpdateItem";
     deleting_what_is_absent_is_fine: "DynamoDB.DeleteItem";
     a_batch_leaves_out_what_is_absent: "DynamoDB.BatchGetItem";
     a_partition_is_read_in_order_and_in_pages: "DynamoDB.Query";
@@ -117,6 +118,31 @@ async fn a_refused_update_shows_the_item_and_changes_nothing(aws: Arc<Aws>) {
     }
     assert_eq!(aws.read(table, &pk, "A").await.unwrap()["version"], number(2));
     assert_eq!(aws.read(table, &pk, "absent").await, None);
+}
+
+async fn a_set_is_changed_text_by_text_and_goes_when_empty(aws: Arc<Aws>) {
+    let (table, pk) = (aws.requests(), aws.name("T#set"));
+    aws.set(table, &pk, "A", &[("n", number(1))]).await;
+    for (verb, texts, left) in [
+        ("ADD", vec!["x"], Some(vec!["x"])),
+        ("ADD", vec!["x", "y"], Some(vec!["x", "y"])),
+        ("DELETE", vec!["x", "z"], Some(vec!["y"])),
+        ("DELETE", vec!["y"], None),
+        ("DELETE", vec!["y"], None),
+    ] {
+        let texts = texts.into_iter().map(str::to_owned).collect();
+        let request = aws.tables.update_item().table_name(table);
+        let request = request.set_key(Some(key(&pk, "A")));
+        let request = request.update_expression(format!("{verb} #texts :texts"));
+        let request = request.expression_attribute_names("#texts", "texts");
+        let request = request.expression_attribute_values(":texts", AttributeValue::Ss(texts));
+        request.send().await.unwrap();
+        let item = aws.read(table, &pk, "A").await.unwrap();
+        let mut found = item.get("texts").map(|texts| texts.as_ss().unwrap().clone());
+        found.iter_mut().for_each(|texts| texts.sort());
+        let left = left.map(|texts| texts.into_iter().map(str::to_owned).collect());
+        assert_eq!(found, left, "{verb}");
+    }
 }
 
 async fn deleting_what_is_absent_is_fine(aws: Arc<Aws>) {

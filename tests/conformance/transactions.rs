@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
+    ConditionCheck, Delete, Get, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactGetItem,
+    TransactWriteItem, Update,
 };
 
 use crate::aws::{Aws, declare_checks};
@@ -15,6 +16,7 @@ declare_checks! {
     a_refused_transaction_shows_which_write_and_why: "DynamoDB.TransactWriteItems";
     the_same_token_is_the_same_transaction: "DynamoDB.TransactWriteItems";
     transactions_over_one_item_are_counted_once_each: "DynamoDB.TransactWriteItems";
+    items_are_read_as_they_were_at_one_instant: "DynamoDB.TransactGetItems";
 }
 
 fn put(table: &str, pk: &str, sk: &str) -> TransactWriteItem {
@@ -155,4 +157,47 @@ async fn transactions_over_one_item_are_counted_once_each(aws: Arc<Aws>) {
         aws.read(table, &pk, "count").await.unwrap()["n"],
         number(happened)
     );
+}
+
+/// Transactions change two items alike, and none who reads both sees them differ.
+async fn items_are_read_as_they_were_at_one_instant(aws: Arc<Aws>) {
+    let (table, pk) = (aws.requests(), aws.name("T#together"));
+    for sk in ["a", "b"] {
+        aws.set(table, &pk, sk, &[("n", number(0))]).await;
+    }
+    let writer = {
+        let (aws, pk) = (aws.clone(), pk.clone());
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                let request = aws.tables.transact_write_items();
+                let request = request.transact_items(add(aws.requests(), &pk, "a"));
+                let request = request.transact_items(add(aws.requests(), &pk, "b"));
+                request.send().await.unwrap();
+            }
+        })
+    };
+    loop {
+        let is_last = writer.is_finished();
+        let mut request = aws.tables.transact_get_items();
+        for sk in ["b", "absent", "a"] {
+            let get = Get::builder().table_name(table).set_key(Some(key(&pk, sk)));
+            let get = TransactGetItem::builder().get(get.build().unwrap()).build();
+            request = request.transact_items(get);
+        }
+        // What meets a write is cancelled, and asked for again.
+        let Ok(answer) = request.send().await else {
+            assert!(!is_last, "there is nothing to meet any more");
+            continue;
+        };
+        let found: Vec<_> = answer.responses().iter().map(|found| found.item()).collect();
+        assert_eq!(found.len(), 3);
+        assert!(found[1].is_none_or(|item| item.is_empty()));
+        let n = |index: usize| found[index].unwrap()["n"].clone();
+        assert_eq!(n(0), n(2));
+        if is_last {
+            assert_eq!(n(0), number(20));
+            break;
+        }
+    }
+    writer.await.unwrap();
 }

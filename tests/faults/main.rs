@@ -17,6 +17,7 @@ mod edits;
 mod interleavings;
 mod life_matrix;
 mod matrix;
+mod memberships;
 mod passing;
 mod poison;
 mod queue_matrix;

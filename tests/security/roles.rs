@@ -149,7 +149,7 @@ fn needs(call: &Call, ids: &BTreeMap<String, String>) -> Vec<Need> {
     };
     match call.operation.split_once('.').unwrap() {
         ("DynamoDB", operation) => {
-            if operation == "TransactWriteItems" {
+            if ["TransactWriteItems", "TransactGetItems"].contains(&operation) {
                 let right = |kind: &str| format!("{kind}Item");
                 let writes = call.writes.iter();
                 return writes
@@ -400,6 +400,40 @@ async fn every_call_of_a_function_is_one_that_its_role_allows() {
         .map(|(name, (action, place))| format!("{name}: {action} on {place}"))
         .collect();
     assert_eq!(unused, MET_BY_ACCIDENT);
+}
+
+#[tokio::test]
+async fn the_provisioner_may_bring_a_tenant_over_and_nothing_else() {
+    let stack = Stack::start().await;
+    let Some(engines) = stack.engines() else { return };
+    // As the tenant was stored before there were records of rights.
+    let tables = aws_sdk_dynamodb::Client::new(&stack.aws().await);
+    let table = &stack.runner.provisioned().environment["api"]["OUBLI_REQUESTS_TABLE"];
+    let text = |value: &str| aws_sdk_dynamodb::types::AttributeValue::S(value.to_owned());
+    let rights = tables.delete_item().table_name(table).key("pk", text("T#demo"));
+    rights.key("sk", text("RIGHTS")).send().await.unwrap();
+    engines.faults().record();
+    let event = json!({
+        "tenant": { "id": "demo", "name": "Démo SARL", "language": "fr" },
+        "administrator": { "member_id": "admin", "name": "Admin", "email": "admin@demo.example.com" }
+    });
+    let answer = stack.runner.functions().provision_tenant(event).await;
+    assert!(!answer.unwrap().created);
+    let ids = logical_ids(&stack);
+    let role = role_of(functions()["tenant-provisioner"]);
+    let mut used = BTreeSet::new();
+    for call in engines.faults().calls() {
+        for need in needs(&call, &ids) {
+            let rights: Vec<_> = role.used_by(&need).cloned().collect();
+            assert!(!rights.is_empty(), "{need:?}, for {call:?}");
+            used.extend(rights);
+        }
+    }
+    let tables = role
+        .0
+        .into_iter()
+        .filter(|(action, _)| action.starts_with("dynamodb:"));
+    assert_eq!(used, tables.collect());
 }
 
 #[test]

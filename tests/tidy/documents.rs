@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use oubli_api::problem::Code;
 use oubli_domain::Reason;
 use oubli_domain::archive::{ARCHIVE_LIFE, MAX_LINK_LIFE};
-use oubli_domain::{action, contact, document, paging};
+use oubli_domain::{action, contact, document, group, paging};
 use oubli_workflows::Conflict;
 
 use crate::files::files;
@@ -188,6 +188,8 @@ fn code_that_is_named_is_there() {
 fn limits_are_those_of_the_code() {
     let text = fs::read_to_string(root().join("docs/limits.md")).unwrap();
     let rows = [
+        ("groups of a tenant", group::MAX_GROUPS.to_string()),
+        ("members of a group", group::MAX_GROUP_MEMBERS.to_string()),
         (
             "contacts in a selection by id",
             action::MAX_SELECTED_IDS.to_string(),

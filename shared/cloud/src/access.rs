@@ -1,52 +1,24 @@
 //! Tenants, members and groups.
-//!
-//! Every change of groups, and every removal of a member, goes through the tenant's
-//! `access_version`: two changes at once cannot both see the last administrator still there.
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use oubli_domain::email::Email;
 use oubli_domain::group::Group;
 use oubli_domain::member::Member;
+use oubli_domain::rights::TenantRights;
 use oubli_domain::tenant::Tenant;
 use oubli_domain::{GroupId, MemberId, Personal, TenantId};
 
 use crate::connect::Cloud;
 use crate::contacts::CreateOutcome;
 use crate::error::CloudError;
-use crate::expression::{Condition, Update, number, text};
-use crate::idempotency::{IdempotencyClaim, Replay, replay_of};
+use crate::expression::{Condition, Update, text};
+use crate::idempotency::IdempotencyClaim;
 use crate::items;
 use crate::keys;
+use crate::memberships::MEMBERSHIPS;
 use crate::table::{ListPage, Query, Transacted, Written};
-
-/// A change of who may do what, decided on one `access_version`.
-#[derive(Clone, Debug)]
-pub struct AccessChange {
-    /// Whose.
-    pub tenant_id: TenantId,
-    /// The version on which it was decided.
-    pub access_version: u64,
-    /// Groups to be written whole.
-    pub put_groups: Vec<Group>,
-    /// A group to be deleted.
-    pub delete_group: Option<GroupId>,
-    /// A member to be deleted.
-    pub delete_member: Option<MemberId>,
-    /// The claim on the request's idempotency key.
-    pub claim: Option<IdempotencyClaim>,
-}
-
-/// What came of a change of access.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessOutcome {
-    /// It happened.
-    Done,
-    /// Something else changed first: decide again.
-    Moved,
-    /// The idempotency key was used before.
-    Replayed(Replay),
-}
 
 impl Cloud {
     /// A tenant.
@@ -132,7 +104,80 @@ impl Cloud {
             .await
     }
 
-    /// Every group of a tenant, in the order of their ids, strongly consistent.
+    /// A group of a tenant.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn group(&self, tenant: &TenantId, group: &GroupId) -> Result<Option<Group>, CloudError> {
+        let found = self.requests.get(&keys::group(tenant, group)).await?;
+        found
+            .map(|attributes| items::read("group", attributes))
+            .transpose()
+    }
+
+    /// Some groups of a tenant, strongly consistent; at most 100.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn some_groups(
+        &self,
+        tenant: &TenantId,
+        groups: &BTreeSet<GroupId>,
+    ) -> Result<Vec<Group>, CloudError> {
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = groups.iter().map(|id| keys::group(tenant, id)).collect();
+        let found = self.requests.get_many(&keys).await?;
+        found
+            .into_values()
+            .map(|attributes| items::read("group", attributes))
+            .collect()
+    }
+
+    /// The groups of a tenant in the order of their ids, after a given one: at most `limit`, and no more than
+    /// fit into `bytes`, written as JSON; one at least.
+    ///
+    /// # Errors
+    /// [`CloudError`].
+    pub async fn groups_page(
+        &self,
+        tenant: &TenantId,
+        after: Option<&GroupId>,
+        limit: u32,
+        bytes: usize,
+    ) -> Result<ListPage<Group>, CloudError> {
+        let mut query = Query::beginning(keys::tenant_partition(tenant), keys::GROUP_PREFIX);
+        query.after = after.map(|group| crate::table::Table::key_attributes(&keys::group(tenant, group)));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut groups, mut size): (Vec<Group>, usize) = (Vec::new(), 0);
+        let is_more = 'read: loop {
+            // What is read is a page of DynamoDB, 1 MB, at a time.
+            let wanted = limit.saturating_add(1).saturating_sub(groups.len());
+            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+            let (found, next) = self.requests.query_page(query.clone(), Some(wanted)).await?;
+            for attributes in found {
+                let group: Group = items::read("group", attributes)?;
+                size = size.saturating_add(group.json_bytes());
+                if groups.len() == limit || (size > bytes && !groups.is_empty()) {
+                    break 'read true;
+                }
+                groups.push(group);
+            }
+            match next {
+                Some(next) => query.after = Some(next),
+                None => break false,
+            }
+        };
+        let next = groups
+            .last()
+            .filter(|_| is_more)
+            .map(|group| group.id.to_string());
+        Ok(ListPage { items: groups, next })
+    }
+
+    /// Every group of a tenant, in the order of their ids, strongly consistent: for tenants of the earlier
+    /// form, and to bring them over.
     ///
     /// # Errors
     /// [`CloudError`].
@@ -190,41 +235,6 @@ impl Cloud {
         }
     }
 
-    /// Makes a change of access, if nothing changed since it was decided.
-    ///
-    /// # Errors
-    /// [`CloudError`].
-    pub async fn change_access(&self, change: &AccessChange) -> Result<AccessOutcome, CloudError> {
-        let tenant = &change.tenant_id;
-        let version = Update::of(keys::tenant(tenant))
-            .set("access_version", number(change.access_version + 1))
-            .when(Condition::Equal("access_version", number(change.access_version)));
-        let mut writes = vec![self.requests.update_write(version)?];
-        for group in &change.put_groups {
-            let attributes = items::write("group", group)?;
-            writes.push(
-                self.requests
-                    .put_write(items::with_key(attributes, &keys::group(tenant, &group.id)), None)?,
-            );
-        }
-        if let Some(group) = &change.delete_group {
-            writes.push(self.requests.delete_write(&keys::group(tenant, group), None)?);
-        }
-        if let Some(member) = &change.delete_member {
-            writes.push(self.requests.delete_write(&keys::member(tenant, member), None)?);
-        }
-        let claim_index = writes.len();
-        if let Some(claim) = &change.claim {
-            writes.push(self.claim_write(tenant, claim)?);
-        }
-        let outcome = self.requests.transact(writes).await?;
-        match (&outcome, outcome.refused(claim_index)) {
-            (Transacted::Yes, _) => Ok(AccessOutcome::Done),
-            (Transacted::No(_), Some(refused)) => Ok(AccessOutcome::Replayed(replay_of(refused)?)),
-            (Transacted::No(_), None) => Ok(AccessOutcome::Moved),
-        }
-    }
-
     /// Enters a tenant with its first administrator and group; `false` when it is there already.
     ///
     /// # Errors
@@ -234,19 +244,27 @@ impl Cloud {
         tenant: &Tenant,
         administrator: &Member,
         group: &Group,
+        rights: &TenantRights,
     ) -> Result<bool, CloudError> {
         let id = &tenant.id;
         let absent = || Some(Condition::Absent("pk"));
         let entry = items::with_key(items::write("tenant", tenant)?, &keys::tenant(id));
-        let member = items::with_key(
+        let mut member = items::with_key(
             items::write("member", administrator)?,
             &keys::member(id, &administrator.id),
         );
+        let memberships = rights.membership(&group.id).into_iter();
+        member.insert(
+            MEMBERSHIPS.to_owned(),
+            AttributeValue::Ss(memberships.map(String::from).collect()),
+        );
+        let rights = items::with_key(items::write("rights", rights)?, &keys::rights(id));
         let group = items::with_key(items::write("group", group)?, &keys::group(id, &group.id));
         let writes = vec![
             self.requests.put_write(entry, absent())?,
             self.requests.put_write(member, None)?,
             self.requests.put_write(group, None)?,
+            self.requests.put_write(rights, None)?,
         ];
         Ok(matches!(self.requests.transact(writes).await?, Transacted::Yes))
     }

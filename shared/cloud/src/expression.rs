@@ -113,6 +113,8 @@ pub(crate) struct Update {
     add: Vec<(&'static str, AttributeValue)>,
     increment: Vec<&'static str>,
     remove: Vec<&'static str>,
+    insert: Vec<(&'static str, AttributeValue)>,
+    take_out: Vec<(&'static str, AttributeValue)>,
     condition: Option<Condition>,
 }
 
@@ -126,6 +128,8 @@ impl Update {
             add,
             increment: Vec::new(),
             remove: Vec::new(),
+            insert: Vec::new(),
+            take_out: Vec::new(),
             condition: None,
         }
     }
@@ -176,6 +180,20 @@ impl Update {
         self
     }
 
+    /// Inserts texts into a set, which may not be there yet. DynamoDB takes no nested path here.
+    #[must_use]
+    pub(crate) fn insert(mut self, name: &'static str, texts: Vec<String>) -> Self {
+        self.insert.push((name, AttributeValue::Ss(texts)));
+        self
+    }
+
+    /// Takes texts out of a set; those that are not in it are fine. A set that is empty then goes.
+    #[must_use]
+    pub(crate) fn take_out(mut self, name: &'static str, texts: Vec<String>) -> Self {
+        self.take_out.push((name, AttributeValue::Ss(texts)));
+        self
+    }
+
     /// Says what must hold.
     #[must_use]
     pub(crate) fn when(mut self, condition: Condition) -> Self {
@@ -216,6 +234,13 @@ impl Update {
         if !remove.is_empty() {
             clauses.push(format!("REMOVE {}", remove.join(", ")));
         }
+        for (verb, changes) in [("ADD", self.insert), ("DELETE", self.take_out)] {
+            let change = |(name, value)| format!("{} {}", placeholders.path(name), placeholders.value(value));
+            let changes: Vec<_> = changes.into_iter().map(change).collect();
+            if !changes.is_empty() {
+                clauses.push(format!("{verb} {}", changes.join(", ")));
+            }
+        }
         let condition = self.condition.map(|condition| placeholders.condition(condition));
         (clauses.join(" "), condition, placeholders)
     }
@@ -252,5 +277,22 @@ mod tests {
         );
         assert_eq!(placeholders.values.len(), 5);
         assert_eq!(placeholders.names.get("#counts").unwrap(), "counts");
+    }
+
+    #[test]
+    fn sets_are_changed_text_by_text() {
+        let key = Key {
+            pk: "p".into(),
+            sk: "s".into(),
+        };
+        let update = Update::of(key)
+            .insert("memberships", vec!["a#2".into()])
+            .take_out("former", vec!["a#1".into()]);
+        let (expression, _, placeholders) = update.write();
+        assert_eq!(expression, "ADD #memberships :v0 DELETE #former :v1");
+        assert_eq!(
+            placeholders.values.get(":v1"),
+            Some(&AttributeValue::Ss(vec!["a#1".into()]))
+        );
     }
 }

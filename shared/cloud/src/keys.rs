@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use oubli_domain::contact::{Alias, Shelf};
+use oubli_domain::rights::Membership;
 use oubli_domain::search::NAME_SEPARATOR;
 use oubli_domain::{
     ActionId, ArchiveId, AuditEntryId, ContactId, DocumentId, GroupId, ItemId, KeyedHash, MailId, MemberId,
@@ -33,6 +34,7 @@ pub(crate) fn tenant(tenant: &TenantId) -> Key {
 
 pub(crate) const MEMBER_PREFIX: &str = "MEMBER#";
 pub(crate) const GROUP_PREFIX: &str = "GROUP#";
+pub(crate) const UNUSED_MEMBERSHIPS_PREFIX: &str = "UNUSED#";
 pub(crate) const PAST_ACTION_PREFIX: &str = "ACTION#";
 pub(crate) const CHUNK_PREFIX: &str = "CHUNK#";
 pub(crate) const ITEM_PREFIX: &str = "ITEM#";
@@ -43,6 +45,19 @@ pub(crate) fn member(tenant: &TenantId, member: &MemberId) -> Key {
 
 pub(crate) fn group(tenant: &TenantId, group: &GroupId) -> Key {
     Key::new(tenant_partition(tenant), format!("{GROUP_PREFIX}{group}"))
+}
+
+/// What all groups of a tenant give.
+pub(crate) fn rights(tenant: &TenantId) -> Key {
+    Key::new(tenant_partition(tenant), "RIGHTS")
+}
+
+/// A list of a group's members that does not count, yet or any more.
+pub(crate) fn unused_memberships(tenant: &TenantId, membership: &Membership) -> Key {
+    Key::new(
+        tenant_partition(tenant),
+        format!("{UNUSED_MEMBERSHIPS_PREFIX}{membership}"),
+    )
 }
 
 pub(crate) fn contact_partition(tenant: &TenantId, contact: &ContactId) -> String {

@@ -5,6 +5,7 @@
 //! (`keys`), conditions and updates in one form (`expression`).
 
 mod access;
+mod access_changes;
 mod actions;
 mod anonymising;
 mod archives;
@@ -23,17 +24,19 @@ mod keys;
 mod mailer;
 mod mails;
 mod member_names;
+mod memberships;
 mod objects;
 mod open_work;
 mod pauses;
 mod purges;
 mod queues;
 mod restores;
+mod rights;
 mod saved_archives;
 mod signing;
 mod table;
 
-pub use access::{AccessChange, AccessOutcome};
+pub use access_changes::{AccessChange, AccessOutcome, MembershipsOf};
 pub use actions::{CreateActionOutcome, PlannedChunk};
 pub use anonymising::{Anonymisation, AnonymiseOutcome};
 pub use archives::{CompletedExport, MAX_LEARNED};
@@ -47,6 +50,7 @@ pub use idempotency::{IdempotencyClaim, Replay};
 pub use keys::archive_of_object;
 pub use mailer::{Envelope, MailOutcome};
 pub use mails::TakenMail;
+pub use memberships::UnusedMemberships;
 pub use objects::{
     ArchiveUpload, Links, ObjectBytes, PartReceipt, RestoredParts, SavedSource, SignedUpload, StoreOutcome,
     UploadedObject,
@@ -55,6 +59,7 @@ pub use open_work::{Due, OpenWork, SHARDS};
 pub use purges::Purge;
 pub use queues::WorkQueue;
 pub use restores::{ReadyRestore, RestoreOrigin, RestoreOutcome};
+pub use rights::{Access, MemberEntry};
 pub use saved_archives::{RestoredFrom, SavedUpload, UPLOAD_RECORD_LIFE};
 pub use signing::SigningKey;
 pub use table::ListPage;

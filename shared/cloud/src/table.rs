@@ -432,20 +432,24 @@ impl Table {
                 });
                 return Ok(Transacted::No(refusals.collect()));
             }
-            let passing = [
-                "TransactionConflict",
-                "ThrottlingError",
-                "ProvisionedThroughputExceeded",
-            ];
-            let other = reasons.iter().filter_map(CancellationReason::code);
-            if let Some(code) = other
-                .filter(|code| *code != "None")
-                .find(|code| !passing.contains(code))
-            {
-                return Err(refused(TRANSACT, code));
-            }
+            try_later(TRANSACT, reasons)?;
             pauses.next().await?;
         }
+    }
+}
+
+/// Whether a cancelled transaction may succeed later: all that was in its way passes.
+pub(crate) fn try_later(operation: &'static str, reasons: &[CancellationReason]) -> Result<(), CloudError> {
+    const PASSING: [&str; 4] = [
+        "None",
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+    ];
+    let mut codes = reasons.iter().filter_map(CancellationReason::code);
+    match codes.find(|code| !PASSING.contains(code)) {
+        Some(code) => Err(refused(operation, code)),
+        None => Ok(()),
     }
 }
 

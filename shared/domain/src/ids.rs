@@ -104,6 +104,10 @@ id!(
     GroupId, generated
 );
 id!(
+    /// One list of a group's members. A list that is written beside the one in force has another.
+    GenerationId, generated
+);
+id!(
     /// A contact of a tenant.
     ContactId, generated
 );

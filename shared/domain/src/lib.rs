@@ -23,6 +23,7 @@ pub mod phone;
 pub mod plan;
 pub mod reason;
 pub mod restore;
+pub mod rights;
 pub mod search;
 pub mod tenant;
 pub mod text;
@@ -30,8 +31,8 @@ pub mod text;
 pub use field_error::{FieldError, FieldErrors};
 pub use hash::{Crc32, Sha256};
 pub use ids::{
-    ActionId, ArchiveId, AttemptId, AuditEntryId, ContactId, DocumentId, GroupId, IdError, ItemId, MailId,
-    MemberId, TenantId, UploadId,
+    ActionId, ArchiveId, AttemptId, AuditEntryId, ContactId, DocumentId, GenerationId, GroupId, IdError,
+    ItemId, MailId, MemberId, TenantId, UploadId,
 };
 pub use keyed_hash::{HashKey, HashPurpose, KeyedHash};
 pub use language::Language;

@@ -3,8 +3,9 @@
 use oubli_domain::email::Email;
 use oubli_domain::group::{Group, Right};
 use oubli_domain::member::Member;
+use oubli_domain::rights::TenantRights;
 use oubli_domain::tenant::Tenant;
-use oubli_domain::{GroupId, Language, MemberId, Personal, TenantId};
+use oubli_domain::{GenerationId, GroupId, Language, MemberId, Personal, TenantId};
 
 use crate::Oubli;
 use crate::error::WorkflowError;
@@ -27,8 +28,8 @@ pub struct NewTenant {
 }
 
 impl Oubli {
-    /// Opens a tenant, with a group of administrators that has every right. `false`: it was there,
-    /// and nothing changed.
+    /// Opens a tenant, with a group of administrators that has every right. `false`: it was there. Then nobody's
+    /// rights change, and a tenant of the earlier form of groups is brought over to the present one.
     ///
     /// # Errors
     /// [`WorkflowError::Busy`], [`WorkflowError::Internal`].
@@ -58,6 +59,13 @@ impl Oubli {
             created_at,
             access_version: 1,
         };
-        Ok(self.cloud.create_tenant(&tenant, &administrator, &group).await?)
+        let mut rights = TenantRights::none();
+        rights.put(&group, GenerationId::from(self.ids.uuid()));
+        let entered = self.cloud.create_tenant(&tenant, &administrator, &group, &rights);
+        let created = entered.await?;
+        if !created {
+            self.access(&tenant.id, None, None).await?;
+        }
+        Ok(created)
     }
 }

@@ -1,6 +1,7 @@
 //! Failures of AWS that pass: the work goes on soon after, without the janitor, and nothing of it counts as a
 //! failure of the work.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use oubli_local::faults::{Fault, Outcome};
 
@@ -145,4 +146,37 @@ async fn documents_that_storage_does_not_delete_end_their_item_and_not_before_a_
     let mut want = Want::completed(2);
     want.mails = 2..=2;
     world.expect_ended(&action, &want).await;
+}
+
+/// A batch reads so much and no more: a large contact after another large one is handed out again, and that is
+/// no attempt of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_hands_large_contacts_out_again() {
+    let Some(world) = World::start().await else { return };
+    let mut people = Vec::new();
+    for name in ["Un", "Deux", "Trois"] {
+        let contact = world.contact_with(name, &[]).await;
+        let update = world.tables.update_item();
+        let update = update.table_name(world.setting("OUBLI_CONTACTS_TABLE"));
+        let update = update.key("pk", AttributeValue::S(format!("T#demo#C#{contact}")));
+        let update = update.key("sk", AttributeValue::S("CONTACT".to_owned()));
+        let update = update.update_expression("SET document_bytes = :bytes");
+        let bytes = AttributeValue::N((700_u64 << 20).to_string());
+        update
+            .expression_attribute_values(":bytes", bytes)
+            .send()
+            .await
+            .unwrap();
+        people.push(contact);
+    }
+    let action = world.start_export(&people).await;
+    world.engines().faults().record();
+    world.stack.drain().await;
+    let calls = world.engines().faults().calls();
+    let again = calls
+        .iter()
+        .filter(|call| call.operation == "SQS.SendMessageBatch" && call.caller.as_deref() == Some(BUILDER));
+    // Two of the three, then one of the two.
+    assert_eq!(again.count(), 3);
+    world.expect(&action, &Want::completed(3)).await;
 }

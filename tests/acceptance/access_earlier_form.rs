@@ -120,6 +120,25 @@ async fn who_dies_while_bringing_a_tenant_over_is_followed_by_another() {
 }
 
 #[tokio::test]
+async fn two_may_bring_a_tenant_over_at_once() {
+    let stack = Stack::start().await;
+    let (admin, before) = (stack.admin(), rights(&stack).await);
+    let (tables, table) = put_back(&stack).await;
+    let body = json!({ "name": "New", "rights": [], "member_ids": MEMBERS });
+    let made = futures::join!(
+        admin.post("/v1/groups", body.clone()),
+        admin.post("/v1/groups", body.clone()),
+        admin.post("/v1/groups", body),
+    );
+    for answer in [made.0, made.1, made.2] {
+        answer.expect(StatusCode::CREATED);
+    }
+    assert!(is_complete(&tables, &table).await);
+    assert_eq!(rights(&stack).await, before);
+    assert_eq!(admin.get("/v1/groups").await.expect(StatusCode::OK)["total"], 5);
+}
+
+#[tokio::test]
 async fn provisioning_again_brings_a_tenant_over() {
     let stack = Stack::start().await;
     let before = rights(&stack).await;

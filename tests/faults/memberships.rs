@@ -1,7 +1,7 @@
 //! Changes of large groups, looked at and killed in between: everybody has the rights of before or those of
 //! after, and what a process leaves behind does no harm and goes with a later change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,7 +11,7 @@ use oubli_tests::Answer;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{API, World, meanwhile};
+use crate::world::{API, Random, World, meanwhile};
 
 /// Longer than a process lives.
 const LIFE: SignedDuration = SignedDuration::from_mins(16);
@@ -306,4 +306,93 @@ async fn two_who_remove_each_other_leave_an_administrator() {
     });
     assert_eq!(refused.await.problem(StatusCode::CONFLICT), "last_administrator");
     assert_eq!(admin.get("/v1/groups").await.expect(StatusCode::OK)["total"], 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_cleared_is_left_to_the_next_change() {
+    let Some(world) = World::start().await else { return };
+    let path = large_group(&world).await;
+    let faults = world.engines().faults();
+    let failing = Fault::on("DynamoDB.DeleteItem", Outcome::Error).from_caller(API);
+    let failing = faults.inject(failing);
+    put(&world, &path, 1).await.expect(StatusCode::OK);
+    assert!(failing.count() > 0);
+    faults.clear();
+    assert_eq!(stored(&world, "UNUSED#").await.len(), 1);
+    assert_eq!(list_in_force(&world).await, 1);
+    put(&world, &path, 1).await.expect(StatusCode::OK);
+    nothing_is_left(&world, 1).await;
+
+    // The switch is made, and its answer lost.
+    let lost = Fault::on("DynamoDB.TransactWriteItems", Outcome::LostReply).from_caller(API);
+    let lost = faults.inject(lost.first(1));
+    put(&world, &path, 0).await.expect(StatusCode::OK);
+    assert_eq!(lost.count(), 1);
+    faults.clear();
+    assert_eq!(list_in_force(&world).await, 0);
+    nothing_is_left(&world, 0).await;
+}
+
+/// Every member has a membership for each group whose list names it, and no other.
+async fn lists_and_memberships_agree(world: &World, step: &str) {
+    let groups = world.stack.admin().get("/v1/groups").await.expect(StatusCode::OK);
+    let mut listed = BTreeMap::<_, BTreeSet<_>>::new();
+    for group in groups["items"].as_array().unwrap() {
+        for member in group["member_ids"].as_array().unwrap() {
+            let groups = listed.entry(member.as_str().unwrap().to_owned()).or_default();
+            groups.insert(group["id"].as_str().unwrap().to_owned());
+        }
+    }
+    for item in stored(world, "MEMBER#").await {
+        let member = item["sk"].as_str().unwrap().strip_prefix("MEMBER#").unwrap();
+        let memberships = item["memberships"].as_array().unwrap().iter();
+        let groups =
+            memberships.map(|membership| membership.as_str().unwrap().split('#').next().unwrap().to_owned());
+        let groups: Vec<_> = groups.collect();
+        let expected = listed.remove(member).unwrap_or_default();
+        assert_eq!(groups.len(), expected.len(), "{member} after {step}: {groups:?}");
+        assert_eq!(BTreeSet::from_iter(groups), expected, "{member} after {step}");
+    }
+    assert!(listed.is_empty(), "no members after {step}: {listed:?}");
+    assert!(stored(world, "UNUSED#").await.is_empty(), "{step}");
+}
+
+#[tokio::test]
+async fn lists_and_memberships_agree_after_whatever_was_changed() {
+    let Some(world) = World::start().await else { return };
+    let mut paths = vec![large_group(&world).await];
+    let admin = world.stack.admin();
+    let mut random = Random(11);
+    let mut below = |most: usize| usize::try_from(random.below(most as u64)).unwrap();
+    for step in 0..40 {
+        let (from, length) = (below(MEMBERS), below(MEMBERS));
+        let members: Vec<_> = (from..MEMBERS.min(from + length)).map(member).collect();
+        let body = json!({ "name": "G", "rights": ["dossiers"], "member_ids": members });
+        let index = below(paths.len().max(1));
+        let what = match below(6) {
+            0 => {
+                let made = admin.post("/v1/groups", body).await.expect(StatusCode::CREATED);
+                paths.push(format!("/v1/groups/{}", made["id"].as_str().unwrap()));
+                "a new group"
+            }
+            1 if paths.len() > 1 => {
+                let removed = admin.delete(&paths.remove(index)).await;
+                assert_eq!(removed.status, StatusCode::NO_CONTENT);
+                "a group removed"
+            }
+            2 => {
+                let id = member(from);
+                let removed = admin.delete(&format!("/v1/members/{id}")).await;
+                assert_eq!(removed.status, StatusCode::NO_CONTENT);
+                let body = json!({ "id": id, "name": id, "email": format!("{id}@demo.example.com") });
+                admin.post("/v1/members", body).await.expect(StatusCode::CREATED);
+                "a member removed and entered again"
+            }
+            _ => {
+                admin.put(&paths[index], "*", body).await.expect(StatusCode::OK);
+                "a group replaced"
+            }
+        };
+        lists_and_memberships_agree(&world, &format!("step {step}, {what}")).await;
+    }
 }

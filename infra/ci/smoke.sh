@@ -2,6 +2,8 @@
 # What a new user does first: starts everything with one command, pastes the printed lines, opens the
 # archive, stops, starts again. Then what can go wrong at the start.
 set -euo pipefail
+# No command writes into `grep -q`: it ends at the first match, and the writer then fails with
+# "broken pipe" on some runs.
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 work=$(mktemp -d)
@@ -94,10 +96,11 @@ archive="$work/here/archive.zip"
 unzip -tq "$archive" >"$work/unzip.out" || fail "unzip refuses the archive"
 curl -fsS "$api/v1/archive-keys" | json 'body["items"][0]["public_key_pem"]' >"$work/key.pem"
 target/debug/oubli-verify --key "$work/key.pem" "$archive" >"$work/verify.out" 2>&1 || fail "oubli-verify refuses the archive"
+unzip -l "$archive" >"$work/entries.out" || fail "unzip does not list the archive"
 for entry in contact.json index.html manifest.json manifest.sig; do
-    unzip -l "$archive" | grep -q " $entry\$" || fail "the archive holds no $entry"
+    grep -q " $entry\$" "$work/entries.out" || fail "the archive holds no $entry"
 done
-unzip -l "$archive" | grep -q ' documents/' || fail "the archive holds no document"
+grep -q ' documents/' "$work/entries.out" || fail "the archive holds no document"
 
 token=$(curl -fsS "$api/dev/token?member=agent" | json 'body["token"]')
 with_token() {
@@ -119,8 +122,9 @@ stop first
 # The second finds what the first left: contacts, the action, the archive.
 start second --state "$state"
 [ "$(with_token "$api/v1/contacts" | json 'body["total"]')" = "$total" ] || fail "contacts were lost or doubled"
-with_token "$api/v1/data-actions" | grep -q '"state":"completed"' || fail "the action was lost"
-action=$(with_token "$api/v1/data-actions" | json 'body["items"][0]["id"]')
+with_token "$api/v1/data-actions" >"$work/actions.out" || fail "the actions cannot be read"
+grep -q '"state":"completed"' "$work/actions.out" || fail "the action was lost"
+action=$(json 'body["items"][0]["id"]' <"$work/actions.out")
 id=$(with_token "$api/v1/data-actions/$action/items" | json 'body["items"][0]["archive"]["id"]')
 with_token -L -o "$work/again.zip" "$api/v1/archives/$id/content"
 cmp "$archive" "$work/again.zip" || fail "the archive has changed"

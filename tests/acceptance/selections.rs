@@ -1,7 +1,7 @@
 //! Which contacts a data action is about: previews, plan hashes, selections by ids and by filter.
 
 use jiff::SignedDuration;
-use oubli_tests::Stack;
+use oubli_tests::{Answer, Stack};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -97,46 +97,82 @@ async fn a_preview_counts_persons_documents_and_bytes() {
     }
 }
 
+/// Starts an export with the hash of a preview.
+async fn start(stack: &Stack, selection: &Value, plan: &Value) -> Answer {
+    let mut body = export(selection.clone());
+    body["plan_hash"] = plan["plan_hash"].clone();
+    stack.agent().post("/v1/data-actions", body).await
+}
+
 #[tokio::test]
-async fn what_was_approved_is_what_runs() {
+async fn a_preview_is_accepted_for_its_own_selection() {
     let stack = Stack::start().await;
     let one = stack.contact(json!({ "last_name": "Zola" })).await;
     let two = stack.contact(json!({ "last_name": "Zorro" })).await;
-    for selection in [
-        json!({ "contact_ids": [one, two] }),
-        json!({ "filter": { "q": "zo" } }),
-    ] {
-        let approved = preview(&stack, selection.clone()).await;
-        let mut body = export(selection.clone());
-        body["plan_hash"] = approved["plan_hash"].clone();
+    let by_ids = json!({ "contact_ids": [one, two] });
+    let by_filter = json!({ "filter": { "q": "zo" } });
+    let plan = preview(&stack, by_ids.clone()).await;
+    // The same contacts, but nobody has seen that they are the same.
+    let refused = start(&stack, &by_filter, &plan).await;
+    assert_eq!(refused.problem(StatusCode::CONFLICT), "plan_changed");
+    let fresh = refused.json()["preview"].clone();
+    assert_eq!(fresh["plan_hash"], plan["plan_hash"]);
+    start(&stack, &by_filter, &fresh)
+        .await
+        .expect(StatusCode::ACCEPTED);
+    start(&stack, &by_ids, &plan).await.expect(StatusCode::ACCEPTED);
+    // Ids in another order are the same selection.
+    let turned = json!({ "contact_ids": [two, one] });
+    start(&stack, &turned, &plan).await.expect(StatusCode::ACCEPTED);
 
-        stack.document(&one, "new.txt", b"new").await;
-        let changed = stack.agent().post("/v1/data-actions", body.clone()).await;
-        assert_eq!(changed.problem(StatusCode::CONFLICT), "plan_changed");
-        let fresh = changed.json()["preview"].clone();
-        assert_eq!(
-            fresh["bytes"].as_u64(),
-            approved["bytes"].as_u64().map(|bytes| bytes + 3)
-        );
-        assert_eq!(fresh, preview(&stack, selection).await);
+    let unknown = json!({ "plan_hash": "0".repeat(64) });
+    let refused = start(&stack, &by_ids, &unknown).await;
+    assert_eq!(refused.problem(StatusCode::CONFLICT), "plan_changed");
+    let mut anonymise = export(by_ids.clone());
+    anonymise["kind"] = json!("anonymise");
+    anonymise["acknowledged"] = json!(true);
+    anonymise["plan_hash"] = plan["plan_hash"].clone();
+    let refused = stack.agent().post("/v1/data-actions", anonymise).await;
+    assert_eq!(refused.problem(StatusCode::CONFLICT), "plan_changed");
+}
 
-        body["plan_hash"] = fresh["plan_hash"].clone();
-        body["acknowledged"] = json!(true);
-        stack
-            .agent()
-            .post("/v1/data-actions", body)
-            .await
-            .expect(StatusCode::ACCEPTED);
+#[tokio::test]
+async fn a_preview_is_accepted_for_a_quarter_of_an_hour() {
+    let stack = Stack::start().await;
+    stack.contact(json!({ "last_name": "Zola" })).await;
+    let selection = json!({ "filter": {} });
+    let plan = preview(&stack, selection.clone()).await;
+    if stack.engines().is_none() {
+        return;
     }
+    stack.advance(SignedDuration::from_secs(15 * 60 - 1));
+    start(&stack, &selection, &plan)
+        .await
+        .expect(StatusCode::ACCEPTED);
+    stack.advance(SignedDuration::from_secs(1));
+    let late = start(&stack, &selection, &plan).await;
+    assert_eq!(late.problem(StatusCode::CONFLICT), "plan_changed");
+}
+
+#[tokio::test]
+async fn an_export_is_of_what_is_there_when_it_runs() {
+    let stack = Stack::start().await;
+    let one = stack.contact(json!({ "last_name": "Zola" })).await;
+    let selection = json!({ "filter": { "q": "zo" } });
+    let plan = preview(&stack, selection.clone()).await;
+    stack.document(&one, "new.txt", b"new").await;
+    let action = start(&stack, &selection, &plan)
+        .await
+        .expect(StatusCode::ACCEPTED);
     stack.drain().await;
-    let actions = stack.agent().get("/v1/data-actions").await.expect(StatusCode::OK);
-    assert_eq!(actions["total"], 2, "what was refused did not begin");
-    for action in actions["items"].as_array().unwrap() {
-        assert_eq!(
-            (&action["state"], &action["done"]),
-            (&json!("completed"), &json!(2))
-        );
-    }
+    let ended = stack.action(action["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (&ended["state"], &ended["done"]),
+        (&json!("completed"), &json!(1))
+    );
+    let card = stack.agent().get(&format!("/v1/contacts/{one}")).await;
+    let card = card.expect(StatusCode::OK);
+    assert_eq!(card["actions"]["anonymise"]["possible"], true, "{card}");
 }
 
 #[tokio::test]

@@ -53,7 +53,8 @@ pub async fn preview(
 
 /// Start a data action.
 ///
-/// With the `plan_hash` of a preview, the action starts only if that preview would still be the same.
+/// With a `plan_hash`, the action starts only if a preview of the same kind and selection had it within the last
+/// 15 minutes, and, to anonymise, only if that preview would still be the same.
 /// A filter is read again while it is planned; who was entered after the start is not in it. To anonymise,
 /// `acknowledged` must be `true`: it says that the member has read the notices of the preview.
 #[utoipa::path(post, path = "/v1/data-actions", operation_id = "start_data_action", tag = "data actions",

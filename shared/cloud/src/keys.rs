@@ -166,6 +166,11 @@ pub(crate) fn idempotency(tenant: &TenantId, claim: &KeyedHash) -> Key {
     Key::new(format!("T#{tenant}#I#{claim}"), "IDEMPOTENCY")
 }
 
+/// A preview that a member was shown: its plan hash, and the keyed hash of what was asked.
+pub(crate) fn preview(tenant: &TenantId, plan: &Sha256, request: &KeyedHash) -> Key {
+    Key::new(format!("T#{tenant}#PREVIEW#{plan}"), request.to_string())
+}
+
 /// How many partitions the audit of a tenant has.
 pub(crate) const AUDIT_SHARDS: u8 = 8;
 

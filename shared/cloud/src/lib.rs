@@ -28,6 +28,7 @@ mod memberships;
 mod objects;
 mod open_work;
 mod pauses;
+mod previews;
 mod purges;
 mod queues;
 mod restores;

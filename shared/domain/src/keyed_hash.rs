@@ -19,6 +19,8 @@ pub enum HashPurpose {
     Request,
     /// Where a page of a list of contacts ended.
     ListPosition,
+    /// Kind and selection of a preview.
+    Preview,
 }
 
 impl HashPurpose {
@@ -27,6 +29,7 @@ impl HashPurpose {
             Self::IdempotencyKey => b"idempotency-key\0",
             Self::Request => b"request\0",
             Self::ListPosition => b"list-position\0",
+            Self::Preview => b"preview\0",
         }
     }
 }

@@ -66,10 +66,8 @@ impl Oubli {
         let decided_at = self.now();
         let total = self.selected(tenant, &selection).await?;
         if let Some(plan_hash) = plan_hash {
-            let preview = self.preview(tenant, kind, &selection, overwrite).await?;
-            if preview.plan_hash != plan_hash {
-                return Err(WorkflowError::PlanChanged(Box::new(preview)));
-            }
+            self.check_approval(tenant, kind, &selection, overwrite, &plan_hash)
+                .await?;
         }
         let action = Action {
             tenant_id: tenant.clone(),

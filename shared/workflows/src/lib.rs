@@ -6,6 +6,7 @@
 mod access;
 mod actions;
 mod anonymising;
+mod approval;
 mod archive_uploads;
 mod archives;
 mod audit;

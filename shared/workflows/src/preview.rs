@@ -268,11 +268,11 @@ pub(crate) fn query_of(filter: &ContactFilter) -> Result<ContactQuery, FieldErro
 }
 
 impl Oubli {
-    /// Says what an action would do: how many persons, documents and bytes, and who is left out.
+    /// Computes what an action would do, from what the tenant holds now.
     ///
     /// # Errors
     /// [`WorkflowError::Busy`], [`WorkflowError::Internal`].
-    pub async fn preview(
+    pub(crate) async fn compute_preview(
         &self,
         tenant: &TenantId,
         kind: ActionKind,

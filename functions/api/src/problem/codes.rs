@@ -95,7 +95,7 @@ codes! {
     Contended "contended" CONFLICT "Contended"
         "Something else changed the same things at the same moment, again and again. Repeat the request."
     PlanChanged "plan_changed" CONFLICT "Plan changed"
-        "What would happen is no longer what the preview showed. `preview` holds the present one."
+        "What would happen is not what a preview of the last 15 minutes showed. `preview` holds a new one."
     ArchiveExpired "archive_expired" GONE "Archive expired"
         "An archive lives ten days. This one is over: nobody can fetch it any more. Export the contact again."
     PreconditionFailed "precondition_failed" PRECONDITION_FAILED "Changed meanwhile"

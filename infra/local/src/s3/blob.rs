@@ -1,14 +1,14 @@
 //! The bytes: files named by an id, never by a key, that live as long as something refers to them.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -20,6 +20,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How much is read from a file at once, in bytes: what one download holds in memory.
 const READ_BYTES: u64 = 256 * 1024;
+/// How many emptied files wait at most to be written to again.
+const EMPTIED_FILES: usize = 1_000;
 
 /// The folder of blobs below the store's root.
 ///
@@ -29,25 +31,65 @@ pub(super) struct BlobStore {
     folder: PathBuf,
     generation: u64,
     next: AtomicU64,
-    keep_files: Arc<AtomicBool>,
+    files: Arc<Files>,
+}
+
+/// What becomes of a file when nothing refers to it any more: it is emptied, and takes a later blob. ext4
+/// searches long for the number of a new file where many were removed within seconds.
+#[derive(Default)]
+struct Files {
+    keep: AtomicBool,
+    emptied: Mutex<Vec<PathBuf>>,
+}
+
+impl Files {
+    /// Takes back the file of a blob that is gone.
+    fn take_back(&self, path: &Path) -> io::Result<()> {
+        let mut emptied = self.emptied.lock().unwrap_or_else(PoisonError::into_inner);
+        if emptied.len() >= EMPTIED_FILES {
+            return fs::remove_file(path);
+        }
+        OpenOptions::new().write(true).open(path)?.set_len(0)?;
+        emptied.push(path.to_owned());
+        Ok(())
+    }
+
+    /// A file at `path`, which is not there yet, in a folder that is.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        let mut emptied = self.emptied.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(used) = emptied.pop() {
+            match fs::rename(&used, path) {
+                Ok(()) => return OpenOptions::new().write(true).open(path),
+                // Somebody else removed it: the next one, or a new one.
+                Err(_) if !used.exists() => {}
+                Err(error) => {
+                    emptied.push(used);
+                    return Err(error);
+                }
+            }
+        }
+        drop(emptied);
+        File::create_new(path)
+    }
 }
 
 impl BlobStore {
     /// A store that leaves every file alone until [`BlobStore::own_files`]. The folder is made on first use.
     pub(super) fn new(folder: PathBuf) -> Self {
-        let keep_files = Arc::new(AtomicBool::new(true));
+        let files = Files::default();
+        files.keep.store(true, Ordering::SeqCst);
         Self {
             folder,
             generation: 0,
             next: AtomicU64::new(0),
-            keep_files,
+            files: Arc::new(files),
         }
     }
 
     /// The index is read: from now on a file goes with the last handle of its blob.
     pub(super) fn own_files(&mut self, generation: u64) {
         self.generation = generation;
-        self.keep_files.store(false, Ordering::SeqCst);
+        self.files.keep.store(false, Ordering::SeqCst);
     }
 
     /// An id that this store has never given before.
@@ -61,14 +103,14 @@ impl BlobStore {
 
     /// From now on dropping a blob leaves its file: the store closes, and the index still refers to it.
     pub(super) fn keep_files(&self) {
-        self.keep_files.store(true, Ordering::SeqCst);
+        self.files.keep.store(true, Ordering::SeqCst);
     }
 
     /// A blob of this store whose file exists already.
     pub(super) fn existing(&self, id: &str) -> BlobRef {
         let home = Some(Home {
             path: self.path_of(id),
-            keep_file: Arc::clone(&self.keep_files),
+            files: Arc::clone(&self.files),
         });
         BlobRef(Arc::new(Blob {
             id: id.to_owned(),
@@ -80,12 +122,12 @@ impl BlobStore {
     pub(super) fn create(&self) -> io::Result<BlobWriter> {
         let blob = self.existing(&self.new_id());
         let path = blob.path()?;
-        let file = match File::create_new(path) {
+        let file = match self.files.create(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if let Some(shard) = path.parent() {
                     fs::create_dir_all(shard)?;
                 }
-                File::create_new(path)?
+                self.files.create(path)?
             }
             other => other?,
         };
@@ -138,7 +180,7 @@ struct Blob {
 
 struct Home {
     path: PathBuf,
-    keep_file: Arc<AtomicBool>,
+    files: Arc<Files>,
 }
 
 impl BlobRef {
@@ -156,10 +198,10 @@ impl BlobRef {
 impl Drop for Blob {
     fn drop(&mut self) {
         let Some(home) = &self.home else { return };
-        if home.keep_file.load(Ordering::SeqCst) {
+        if home.files.keep.load(Ordering::SeqCst) {
             return;
         }
-        if let Err(error) = fs::remove_file(&home.path)
+        if let Err(error) = home.files.take_back(&home.path)
             && error.kind() != io::ErrorKind::NotFound
         {
             // The next opening finds the file without an owner and removes it.

@@ -10,6 +10,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use oubli_archive::contents::{ArchiveBuild, ArchivePlan, BuildError, DocumentStart};
 use oubli_archive::hashes::{ContentHasher, ContentHashes};
+use oubli_archive::signature::PublicKey;
 use oubli_archive::zip64::{ArchiveSummary, DEFAULT_PART_BYTES, MAX_ARCHIVE_BYTES};
 use oubli_cloud::{CompletedExport, LearnedHashes, MAX_LEARNED};
 use oubli_domain::action::{ActionKind, ItemState, MAX_ITEM_ATTEMPTS, Verdict};
@@ -323,7 +324,9 @@ impl Oubli {
                 });
             }
         }
-        let manifest = build.finish_manifest().map_err(of_build)?;
+        let key = PublicKey::from_der(&self.cloud.signing_key().await?.public_key_der)
+            .map_err(WorkflowError::internal)?;
+        let manifest = build.finish_manifest(&key).map_err(of_build)?;
         sender.send_ready(&mut build).await?;
         let signature = self.cloud.sign_manifest(&manifest).await?;
         let summary = build.finish(&signature).map_err(of_build)?;

@@ -17,7 +17,7 @@ use super::{SavedContact, SavedDocument};
 use crate::contact_json::{CONTACT_FORMAT, CONTACT_VERSION, MAX_CONTACT_BYTES, SCHEMA_NAME};
 use crate::contents::shared;
 use crate::json_list::read_json_list;
-use crate::layout::{DOCUMENTS_FOLDER, PHOTO_FOLDER};
+use crate::layout::PHOTO_FOLDER;
 use crate::zip64::{Entries, EntryHeader};
 
 /// The longest name of a document that is read, in bytes, whatever the rules of its day.
@@ -205,12 +205,12 @@ where
         if document.id != listed.id || document.path != header.name || document.size_bytes != header.size {
             return None;
         }
-        let folder = document.path.split_once('/').map(|(folder, _)| folder);
-        let of_kind = match document.kind {
-            DocumentKind::Document => DOCUMENTS_FOLDER,
-            DocumentKind::Photo => PHOTO_FOLDER,
-        };
-        if folder != Some(of_kind) {
+        // A document that is the contact's photo stands there too.
+        let is_in_photos = document
+            .path
+            .split_once('/')
+            .is_some_and(|(folder, _)| folder == PHOTO_FOLDER);
+        if document.kind == DocumentKind::Photo && !is_in_photos {
             return None;
         }
         let fields = DocumentDraft {

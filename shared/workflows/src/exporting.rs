@@ -289,6 +289,9 @@ impl Oubli {
         plan: ArchivePlan,
         sender: &mut PartSender<'_>,
     ) -> Result<(ArchiveSummary, Sha256, Vec<LearnedHashes>), ExportError> {
+        // Before anything is read: without its key no archive can be finished.
+        let key = PublicKey::from_der(&self.cloud.signing_key().await?.public_key_der)
+            .map_err(WorkflowError::internal)?;
         let mut build = ArchiveBuild::new(plan, DEFAULT_PART_BYTES).map_err(of_build)?;
         let documents: Vec<_> = build.documents().iter().map(WantedDocument::of).collect();
         let reader = |wanted| DocumentReader::start(&self.cloud, shelf, wanted);
@@ -324,8 +327,6 @@ impl Oubli {
                 });
             }
         }
-        let key = PublicKey::from_der(&self.cloud.signing_key().await?.public_key_der)
-            .map_err(WorkflowError::internal)?;
         let manifest = build.finish_manifest(&key).map_err(of_build)?;
         sender.send_ready(&mut build).await?;
         let signature = self.cloud.sign_manifest(&manifest).await?;

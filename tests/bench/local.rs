@@ -2,6 +2,7 @@
 //! as Lambda would feed it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
@@ -25,6 +26,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) async fn start() -> Stack {
     Stack::start_with(RunnerOptions {
         by_itself: true,
+        ..RunnerOptions::ephemeral(EngineClock::system(0))
+    })
+    .await
+}
+
+/// The same with its state in this folder, as `cargo run` keeps it.
+pub(crate) async fn start_in(folder: &Path) -> Stack {
+    Stack::start_with(RunnerOptions {
+        by_itself: true,
+        state: Some(folder.to_owned()),
         ..RunnerOptions::ephemeral(EngineClock::system(0))
     })
     .await

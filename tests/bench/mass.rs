@@ -1,6 +1,7 @@
 //! One action over 100,000 contacts, of each kind: how long its preview takes, when the first are done, how
 //! many a second, how soon a stop takes effect, and how long another tenant's single export takes meanwhile.
-//! The contacts have no documents, so that entering them does not take most of the time.
+//! The contacts have no documents, so that entering them does not take most of the time. The state is kept in a
+//! folder, as `cargo run` keeps it; the most memory that the process had resident is told at the end.
 //!
 //! ```text
 //! cargo bench -p oubli-tests --bench mass
@@ -38,7 +39,8 @@ const ENTERED_AT_ONCE: usize = 16;
 #[tokio::main]
 async fn main() {
     let count = scaled(100_000, 100);
-    let stack = local::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let stack = local::start_in(folder.path()).await;
     let entering = Instant::now();
     enter(&stack, "demo", count).await;
     let quiet = enter(&stack, "other", 1).await.remove(0);

@@ -187,6 +187,7 @@ fn keys_never_leave_and_each_function_may_use_what_it_needs() {
     let expected = [
         ("ApiRole", "kms:GenerateMac", "HashKey"),
         ("ApiRole", "kms:GetPublicKey", "ArchiveKey"),
+        ("ArchiveBuilderRole", "kms:GetPublicKey", "ArchiveKey"),
         ("ArchiveBuilderRole", "kms:Sign", "ArchiveKey"),
         ("RestorerRole", "kms:GetPublicKey", "ArchiveKey"),
     ];

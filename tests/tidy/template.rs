@@ -354,3 +354,40 @@ fn every_route_leads_to_the_one_function() {
         );
     }
 }
+
+/// The numbers that `Stage=prod` refuses for `ApiReservedConcurrency`, read from the rule itself.
+#[test]
+fn production_reserves_room_for_the_api() {
+    let rule = template().at(&["Rules", "ProductionReservesForApi"]).unwrap();
+    let condition = rule
+        .get("RuleCondition")
+        .and_then(|node| node.tagged("!Equals"))
+        .unwrap();
+    let [stage, prod] = condition.items() else {
+        panic!("{condition:?}")
+    };
+    assert_eq!((referred(stage), prod.text()), ("Stage", Some("prod")));
+    let [assertion] = rule.get("Assertions").unwrap().items() else {
+        panic!("one assertion expected")
+    };
+    let refused = assertion
+        .get("Assert")
+        .and_then(|node| node.tagged("!Not"))
+        .unwrap();
+    let [refused] = refused.items() else {
+        panic!("{refused:?}")
+    };
+    let [numbers, parameter] = refused.get("Fn::Contains").unwrap().items() else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(referred(parameter), "ApiReservedConcurrency");
+    let numbers: Vec<_> = numbers
+        .items()
+        .iter()
+        .map(|number| number.text().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        numbers,
+        (0..10).map(|number| number.to_string()).collect::<Vec<_>>()
+    );
+}

@@ -41,6 +41,8 @@ pub struct ArchiveKeyView {
     public_key_pem: String,
     /// The same without frame and line breaks: base64 of its DER.
     public_key_der: String,
+    /// SHA-256 of that DER, hexadecimal: by it, as `signed_by`, a `manifest.json` names the key that signed it.
+    sha256: String,
     /// `active`: it signs; `retired`: it signed before; `trusted`: of another deployment.
     #[schema(example = "active")]
     state: &'static str,
@@ -54,6 +56,7 @@ impl ArchiveKeyView {
             curve: "P-256",
             public_key_pem: key.public_key.to_pem(),
             public_key_der: key.public_key.to_base64(),
+            sha256: key.public_key.fingerprint().to_string(),
             state: key.state.code(),
         }
     }

@@ -10,9 +10,11 @@ pub const MANIFEST_NAME: &str = "manifest.json";
 /// What `format` says.
 pub const MANIFEST_FORMAT: &str = "oubli-archive";
 /// The version that is written, and the latest that is read.
-pub const MANIFEST_VERSION: u32 = 2;
+pub const MANIFEST_VERSION: u32 = 3;
 /// The first version that was signed. Nobody can tell who wrote an earlier one, so none is restored.
 pub const OLDEST_SIGNED: u32 = 2;
+/// The first version that names the key that signed it.
+pub const FIRST_WITH_KEY: u32 = 3;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +69,9 @@ pub struct Manifest {
     pub format: String,
     /// The version of the format.
     pub format_version: u32,
+    /// The public key that verifies its signature, by the SHA-256 of its DER; from version 3 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<Sha256>,
     /// Whose contact.
     pub tenant_id: TenantId,
     /// Which contact.
@@ -85,6 +90,7 @@ pub struct Manifest {
 pub(crate) struct ManifestFile<'a, E> {
     pub(crate) format: &'static str,
     pub(crate) format_version: u32,
+    pub(crate) signed_by: Sha256,
     pub(crate) tenant_id: &'a TenantId,
     pub(crate) contact_id: &'a ContactId,
     pub(crate) contact_version: u64,

@@ -30,6 +30,8 @@ use crate::manifest::MANIFEST_NAME;
 use crate::signature::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_NAME};
 use crate::zip64::{Entries, EntryHeader, UnpackError, read_central_directory};
 
+use listing::Signed;
+
 pub use refusal::{Damage, Refusal};
 
 /// An archive of which everything was verified.
@@ -51,7 +53,8 @@ pub struct SavedContact {
     pub version: u64,
     /// What was held.
     pub fields: ContactFields,
-    /// The names of the fields whose values nobody could enter today. They are as they were.
+    /// The names of the fields whose values nobody could enter today, and `documents` if one of these could not be
+    /// announced today. They are as they were.
     pub outdated: Vec<String>,
     /// When it was entered.
     pub created_at: Timestamp,
@@ -95,8 +98,8 @@ pub fn open<R: Read + Seek>(
     let mut headers = read_central_directory(&mut reader)?;
     check_names(headers.iter().map(|header| header.name.as_str()))?;
     let mut entries = Entries::new(reader);
-    let manifest_sha256 = check_signature(&mut entries, &headers, keys)?;
-    let listing = listing::read_listing(&mut entries, &headers, (tenant, &manifest_sha256))?;
+    let signed = check_signature(&mut entries, &headers, keys)?;
+    let listing = listing::read_listing(&mut entries, &headers, (tenant, &signed))?;
     for ((number, header), listed) in (1..).zip(&headers).zip(listing.sha256s()) {
         let hashes = entries
             .read(header, number, |_| Ok(()))
@@ -114,7 +117,7 @@ pub fn open<R: Read + Seek>(
         contact,
         documents,
         headers,
-        manifest_sha256,
+        manifest_sha256: signed.manifest,
     })
 }
 
@@ -160,13 +163,13 @@ impl<R: Read + Seek> SavedArchive<R> {
     }
 }
 
-/// Holds the last entry to be a signature by one of the keys over the bytes of the one before it; gives
-/// their SHA-256.
+/// Holds the last entry to be a signature by one of the keys over the bytes of the one before it; answers what is
+/// signed, and by which.
 fn check_signature<R: Read + Seek>(
     entries: &mut Entries<R>,
     headers: &[EntryHeader],
     keys: &[PublicKey],
-) -> Result<Sha256, Refusal> {
+) -> Result<Signed, Refusal> {
     let [.., manifest, signature] = headers else {
         return Err(Refusal::NotSigned);
     };
@@ -186,12 +189,12 @@ fn check_signature<R: Read + Seek>(
     let hashes = entries
         .read(manifest, number - 1, |_| Ok(()))
         .map_err(of_manifest)?;
-    let fits = |key: &PublicKey| key.verify_digest(&hashes.sha256, &signed);
-    if keys.iter().any(fits) {
-        Ok(hashes.sha256)
-    } else {
-        Err(Refusal::NotAuthentic)
-    }
+    let fits = |key: &&PublicKey| key.verify_digest(&hashes.sha256, &signed);
+    let key = keys.iter().find(fits).ok_or(Refusal::NotAuthentic)?;
+    Ok(Signed {
+        manifest: hashes.sha256,
+        key: key.fingerprint(),
+    })
 }
 
 /// Of manifest and signature: whatever is wrong with their bytes, they were not signed.

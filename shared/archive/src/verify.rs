@@ -7,11 +7,14 @@
 use std::collections::HashMap;
 use std::io::{Read, Seek};
 
+use oubli_domain::Sha256;
 use zip::ZipArchive;
 
 use crate::hashes::{ContentHasher, ContentHashes};
 use crate::layout::{LayoutError, MAX_MANIFEST_BYTES, check_names};
-use crate::manifest::{MANIFEST_FORMAT, MANIFEST_NAME, MANIFEST_VERSION, Manifest, ManifestEntry};
+use crate::manifest::{
+    FIRST_WITH_KEY, MANIFEST_FORMAT, MANIFEST_NAME, MANIFEST_VERSION, Manifest, ManifestEntry,
+};
 use crate::signature::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_NAME};
 use crate::zip64::{DirectoryEntry, DirectoryError, read_directory};
 
@@ -29,6 +32,9 @@ pub enum VerifyError {
     /// The last entry, the signature apart, is not the manifest.
     #[error("the archive does not end in `{MANIFEST_NAME}`")]
     NoManifest,
+    /// A manifest names its key since version 3, and this one does not.
+    #[error("`{MANIFEST_NAME}` does not name the key that signed it")]
+    NoKeyNamed,
     /// There is no signature to check.
     #[error("the archive is not signed")]
     NotSigned,
@@ -137,8 +143,14 @@ pub fn verify(
         });
     }
     let ends = Ends::of(&directory)?;
-    let origin = origin(&mut archive, &ends, keys)?;
+    let (origin, signed_by) = origin(&mut archive, &ends, keys)?;
     let manifest = read_manifest(&mut archive, &ends)?;
+    if manifest.format_version >= FIRST_WITH_KEY {
+        let named = manifest.signed_by.ok_or(VerifyError::NoKeyNamed)?;
+        if signed_by.is_some_and(|key| key != named) {
+            return Err(VerifyError::NotAuthentic);
+        }
+    }
     let mut listed: HashMap<&str, &ManifestEntry<'_>> = HashMap::with_capacity(manifest.entries.len());
     for entry in &manifest.entries {
         if listed.insert(&entry.name, entry).is_some() {
@@ -209,21 +221,22 @@ impl<'a> Ends<'a> {
     }
 }
 
-/// Judges the signature over the bytes of the manifest, before anybody looks into them.
+/// Judges the signature over the bytes of the manifest, before anybody looks into them. Answers also which of the
+/// keys made it, by the SHA-256 of its DER.
 fn origin<R: Read + Seek>(
     archive: &mut ZipArchive<R>,
     ends: &Ends<'_>,
     keys: &[PublicKey],
-) -> Result<Origin, VerifyError> {
+) -> Result<(Origin, Option<Sha256>), VerifyError> {
     let Some((index, entry)) = ends.signature else {
         return if keys.is_empty() {
-            Ok(Origin::Unsigned)
+            Ok((Origin::Unsigned, None))
         } else {
             Err(VerifyError::NotSigned)
         };
     };
     if keys.is_empty() {
-        return Ok(Origin::Unchecked);
+        return Ok((Origin::Unchecked, None));
     }
     if entry.size_bytes > MAX_SIGNATURE_BYTES as u64 {
         return Err(VerifyError::NotAuthentic);
@@ -236,14 +249,11 @@ fn origin<R: Read + Seek>(
     let (Some(manifest), Ok(_)) = (manifest, whole) else {
         return Err(VerifyError::NotAuthentic);
     };
-    if keys
+    let key = keys
         .iter()
-        .any(|key| key.verify_digest(&manifest.sha256, &signature))
-    {
-        Ok(Origin::Authentic)
-    } else {
-        Err(VerifyError::NotAuthentic)
-    }
+        .find(|key| key.verify_digest(&manifest.sha256, &signature))
+        .ok_or(VerifyError::NotAuthentic)?;
+    Ok((Origin::Authentic, Some(key.fingerprint())))
 }
 
 fn read_manifest<R: Read + Seek>(

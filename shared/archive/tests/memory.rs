@@ -90,6 +90,8 @@ fn document(number: u64) -> Document {
 
 fn write(folder: &Path, documents: u64) {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+    let der = pair.public_key().as_der().unwrap();
+    let public = PublicKey::from_der(der.as_ref()).unwrap();
     let mut file = BufWriter::new(File::create(folder.join("archive.zip")).unwrap());
     let plan = ArchivePlan::new(contact(), (0..documents).map(document).collect(), Language::Fr).unwrap();
     let mut build = ArchiveBuild::new(plan, DEFAULT_PART_BYTES).unwrap();
@@ -100,14 +102,13 @@ fn write(folder: &Path, documents: u64) {
             file.write_all(&part).unwrap();
         }
     }
-    let manifest = build.finish_manifest().unwrap();
+    let manifest = build.finish_manifest(&public).unwrap();
     let digest = Digest::import_less_safe(manifest.as_bytes(), &SHA256).unwrap();
     build.finish(pair.sign_digest(&digest).unwrap().as_ref()).unwrap();
     while let Some(part) = build.take_part().unwrap() {
         file.write_all(&part).unwrap();
     }
     file.flush().unwrap();
-    let der = pair.public_key().as_der().unwrap();
     std::fs::write(folder.join("key.der"), der.as_ref()).unwrap();
 }
 

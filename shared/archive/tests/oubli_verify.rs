@@ -80,7 +80,7 @@ fn archive(pair: &EcdsaKeyPair) -> Vec<u8> {
     let mut build = ArchiveBuild::new(plan, 1 << 20).unwrap();
     let _ = build.start_document(b"hello").unwrap();
     build.finish_document().unwrap();
-    let manifest = build.finish_manifest().unwrap();
+    let manifest = build.finish_manifest(&public_key(pair)).unwrap();
     let digest = Digest::import_less_safe(manifest.as_bytes(), &SHA256).unwrap();
     build.finish(pair.sign_digest(&digest).unwrap().as_ref()).unwrap();
     let mut bytes = Vec::new();
@@ -149,6 +149,8 @@ fn a_key_tells_who_wrote_it() {
             stdout(&output).contains("authentic: signed by a key that was given\n"),
             "{output:?}"
         );
+        let named = format!("key {}: ", public_key(&pair).fingerprint());
+        assert!(stdout(&output).contains(&named), "{output:?}");
     }
     let output = written(&archive, &[&other]);
     assert!(refusal(&output).starts_with("refused: the archive is not authentic"));

@@ -17,7 +17,8 @@ pub(crate) struct Signer {
     client: Client,
     key_id: String,
     own_key_id: String,
-    public_keys: Arc<OnceCell<Vec<SigningKey>>>,
+    active: Arc<OnceCell<SigningKey>>,
+    retired: Arc<OnceCell<SigningKey>>,
 }
 
 /// The public half of the key that signs archives.
@@ -35,17 +36,9 @@ impl Signer {
             client,
             key_id,
             own_key_id,
-            public_keys: Arc::new(OnceCell::new()),
+            active: Arc::new(OnceCell::new()),
+            retired: Arc::new(OnceCell::new()),
         }
-    }
-
-    async fn read_public_keys(&self) -> Result<Vec<SigningKey>, CloudError> {
-        let mut keys = vec![self.read_public_key(&self.key_id).await?];
-        // After a rotation the stack's own key signs no more, and what it signed can still be restored.
-        if !self.own_key_id.is_empty() && self.own_key_id != self.key_id {
-            keys.push(self.read_public_key(&self.own_key_id).await?);
-        }
-        Ok(keys)
     }
 
     async fn read_public_key(&self, key_id: &str) -> Result<SigningKey, CloudError> {
@@ -84,13 +77,26 @@ impl Cloud {
         Ok(signature.into_inner())
     }
 
-    /// The public halves of the key that signs archives, first, and of the stack's own if that is another. They
-    /// are read once in a process's life: KMS never changes them.
+    /// The public half of the key that signs archives. It is read once in a process's life: KMS never changes it.
     ///
     /// # Errors
     /// [`CloudError`] when KMS fails.
-    pub async fn archive_public_keys(&self) -> Result<&[SigningKey], CloudError> {
-        let read = || self.signer.read_public_keys();
-        Ok(self.signer.public_keys.get_or_try_init(read).await?)
+    pub async fn signing_key(&self) -> Result<&SigningKey, CloudError> {
+        let signer = &self.signer;
+        let read = || signer.read_public_key(&signer.key_id);
+        signer.active.get_or_try_init(read).await
+    }
+
+    /// The public half of the stack's own key, if another one signs: what it signed can still be restored.
+    ///
+    /// # Errors
+    /// [`CloudError`] when KMS fails.
+    pub async fn retired_signing_key(&self) -> Result<Option<&SigningKey>, CloudError> {
+        let signer = &self.signer;
+        if signer.own_key_id.is_empty() || signer.own_key_id == signer.key_id {
+            return Ok(None);
+        }
+        let read = || signer.read_public_key(&signer.own_key_id);
+        signer.retired.get_or_try_init(read).await.map(Some)
     }
 }

@@ -10,6 +10,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use oubli_archive::contents::{ArchiveBuild, ArchivePlan, BuildError, DocumentStart};
 use oubli_archive::hashes::{ContentHasher, ContentHashes};
+use oubli_archive::signature::PublicKey;
 use oubli_archive::zip64::{ArchiveSummary, DEFAULT_PART_BYTES, MAX_ARCHIVE_BYTES};
 use oubli_cloud::{CompletedExport, LearnedHashes, MAX_LEARNED};
 use oubli_domain::action::{ActionKind, ItemState, MAX_ITEM_ATTEMPTS, Verdict};
@@ -288,6 +289,9 @@ impl Oubli {
         plan: ArchivePlan,
         sender: &mut PartSender<'_>,
     ) -> Result<(ArchiveSummary, Sha256, Vec<LearnedHashes>), ExportError> {
+        // Before anything is read: without its key no archive can be finished.
+        let key = PublicKey::from_der(&self.cloud.signing_key().await?.public_key_der)
+            .map_err(WorkflowError::internal)?;
         let mut build = ArchiveBuild::new(plan, DEFAULT_PART_BYTES).map_err(of_build)?;
         let documents: Vec<_> = build.documents().iter().map(WantedDocument::of).collect();
         let reader = |wanted| DocumentReader::start(&self.cloud, shelf, wanted);
@@ -323,7 +327,7 @@ impl Oubli {
                 });
             }
         }
-        let manifest = build.finish_manifest().map_err(of_build)?;
+        let manifest = build.finish_manifest(&key).map_err(of_build)?;
         sender.send_ready(&mut build).await?;
         let signature = self.cloud.sign_manifest(&manifest).await?;
         let summary = build.finish(&signature).map_err(of_build)?;

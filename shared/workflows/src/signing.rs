@@ -72,8 +72,10 @@ impl Oubli {
     /// [`WorkflowError::Busy`], [`WorkflowError::Internal`].
     pub async fn archive_keys(&self) -> Result<Vec<ArchiveKey>, WorkflowError> {
         let mut keys: Vec<ArchiveKey> = Vec::new();
-        let states = [ArchiveKeyState::Active, ArchiveKeyState::Retired];
-        for (own, state) in self.cloud.archive_public_keys().await?.iter().zip(states) {
+        let active = (self.cloud.signing_key().await?, ArchiveKeyState::Active);
+        let retired = self.cloud.retired_signing_key().await?;
+        let retired = retired.map(|key| (key, ArchiveKeyState::Retired));
+        for (own, state) in [active].into_iter().chain(retired) {
             keys.push(ArchiveKey {
                 id: own.id.clone(),
                 state,

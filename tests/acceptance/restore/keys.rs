@@ -4,7 +4,7 @@ use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use oubli_archive::signature::PublicKey;
 use oubli_local::clock::EngineClock;
 use oubli_local::runner::RunnerOptions;
-use oubli_tests::forging::{Key, change_json, entries_of};
+use oubli_tests::forging::{Key, MANIFEST, change_json, entries_of, place};
 use oubli_tests::{START, Stack};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -34,7 +34,12 @@ async fn a_saved_archive_comes_back_to_a_new_stack_that_trusts_its_key() {
     let id = old.contact(everything()).await;
     old.document(&id, "Contrat.txt", b"signed").await;
     let (_, saved) = export(&old, &id).await;
-    let key = public_key(&published(&old).await[0]);
+    let published_key = &published(&old).await[0];
+    let key = public_key(published_key);
+    let entries = entries_of(&saved);
+    let manifest: Value = serde_json::from_slice(&entries[place(&entries, MANIFEST)].data).unwrap();
+    assert_eq!(manifest["signed_by"], published_key["sha256"]);
+    assert_eq!(published_key["sha256"], key.fingerprint().to_string());
     old.runner.shutdown().await;
 
     let stranger = Stack::start_with(options()).await;
@@ -97,18 +102,25 @@ async fn archives_signed_before_a_rotation_restore_after_it() {
 async fn what_older_rules_allowed_comes_back_and_does_not_stand_in_the_way() {
     let stack = Stack::start().await;
     let id = stack.contact(everything()).await;
+    stack.document(&id, "Contrat.txt", b"signed").await;
     let (_, saved) = export(&stack, &id).await;
     let mut entries = entries_of(&saved);
     change_json(&mut entries, "contact.json", |contact| {
         contact["contact"]["email"] = json!("nobody");
         contact["contact"]["phone"] = json!("call me");
+        contact["documents"][0]["content_type"] = json!("pdf");
+        contact["documents"][0]["name"] = json!(format!("{}.txt", "é".repeat(600)));
     });
     let older = Key::of(&stack).await.archive(entries).await;
     anonymise(&stack, &id).await;
     let sent = upload(&stack, &older).await;
     let item = restore(&stack, from_upload(&sent)).await;
     assert_done(&item);
-    assert_eq!(item["outdated_fields"], json!(["email", "phone"]), "{item}");
+    assert_eq!(
+        item["outdated_fields"],
+        json!(["email", "phone", "documents"]),
+        "{item}"
+    );
     let restored = card(&stack, &id).await;
     assert_eq!(
         (&restored["email"], &restored["phone"]),
@@ -117,6 +129,10 @@ async fn what_older_rules_allowed_comes_back_and_does_not_stand_in_the_way() {
 
     let path = format!("/v1/contacts/{id}");
     let agent = stack.agent();
+    let documents = agent.get(&format!("{path}/documents")).await;
+    let document = documents.expect(StatusCode::OK)["items"][0].clone();
+    assert_eq!(document["content_type"], "pdf");
+    assert_eq!(document["name"], format!("{}.txt", "é".repeat(600)));
     let changed = agent
         .patch(&path, "*", json!({ "mobile": "+33 6 12 34 56 78" }))
         .await;

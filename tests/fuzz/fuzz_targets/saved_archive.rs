@@ -176,7 +176,7 @@ impl Good {
             let _ = build.start_document(content).unwrap();
             build.finish_document().unwrap();
         }
-        let manifest = build.finish_manifest().unwrap();
+        let manifest = build.finish_manifest(&key).unwrap();
         build.finish(&sign(&pair, &manifest)).unwrap();
         let bytes = parts(|| build.take_part().unwrap());
         let mut entries: Vec<(&'static str, Vec<u8>)> = Vec::new();

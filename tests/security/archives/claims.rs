@@ -310,6 +310,11 @@ pub(super) async fn signed(base: &[Entry], key: &Key) -> Vec<Case> {
     }
     let entries = json(MANIFEST, &|manifest| manifest["format_version"] = json!(99));
     with("of a later format", FORMAT_UNKNOWN, entries).await;
+    let another = Sha256::of(b"another key").to_string();
+    let entries = json(MANIFEST, &|manifest| manifest["signed_by"] = json!(another));
+    with("naming another key", NOT_AUTHENTIC, entries).await;
+    let entries = json(MANIFEST, &|manifest| manifest["signed_by"] = json!(null));
+    with("naming no key", DAMAGED, entries).await;
     let entries = json(MANIFEST, &|manifest| manifest["format"] = json!("x"));
     with("of another format", DAMAGED, entries).await;
     let deep = "[".repeat(200_000);

@@ -36,9 +36,10 @@ pub(super) struct BlobStore {
 
 /// What becomes of a file when nothing refers to it any more: it is emptied, and takes a later blob. ext4
 /// searches long for the number of a new file where many were removed within seconds.
-#[derive(Default)]
 struct Files {
     keep: AtomicBool,
+    /// Where emptied files wait, outside the folder of blobs. Made on first use.
+    folder: PathBuf,
     emptied: Mutex<Vec<PathBuf>>,
 }
 
@@ -46,12 +47,28 @@ impl Files {
     /// Takes back the file of a blob that is gone.
     fn take_back(&self, path: &Path) -> io::Result<()> {
         let mut emptied = self.emptied.lock().unwrap_or_else(PoisonError::into_inner);
-        if emptied.len() >= EMPTIED_FILES {
+        let Some(name) = path.file_name().filter(|_| emptied.len() < EMPTIED_FILES) else {
             return fs::remove_file(path);
-        }
+        };
         OpenOptions::new().write(true).open(path)?.set_len(0)?;
-        emptied.push(path.to_owned());
+        let waiting = self.folder.join(name);
+        match fs::rename(path, &waiting) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.folder)?;
+                fs::rename(path, &waiting)?;
+            }
+            other => other?,
+        }
+        emptied.push(waiting);
         Ok(())
+    }
+
+    /// Removes the emptied files that an earlier process left.
+    fn forget(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// A file at `path`, which is not there yet, in a folder that is.
@@ -76,8 +93,11 @@ impl Files {
 impl BlobStore {
     /// A store that leaves every file alone until [`BlobStore::own_files`]. The folder is made on first use.
     pub(super) fn new(folder: PathBuf) -> Self {
-        let files = Files::default();
-        files.keep.store(true, Ordering::SeqCst);
+        let files = Files {
+            keep: AtomicBool::new(true),
+            folder: folder.with_file_name("emptied"),
+            emptied: Mutex::default(),
+        };
         Self {
             folder,
             generation: 0,
@@ -87,9 +107,11 @@ impl BlobStore {
     }
 
     /// The index is read: from now on a file goes with the last handle of its blob.
-    pub(super) fn own_files(&mut self, generation: u64) {
+    pub(super) fn own_files(&mut self, generation: u64) -> io::Result<()> {
+        self.files.forget()?;
         self.generation = generation;
         self.files.keep.store(false, Ordering::SeqCst);
+        Ok(())
     }
 
     /// An id that this store has never given before.

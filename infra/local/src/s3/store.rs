@@ -72,7 +72,7 @@ impl Store {
             }])
             .map_err(unreadable)?;
         index.generation = generation;
-        blobs.own_files(generation);
+        blobs.own_files(generation).map_err(unreadable)?;
         Ok(Self {
             blobs,
             clock,

@@ -168,6 +168,42 @@ async fn files_go_with_what_they_held() {
 }
 
 #[tokio::test]
+async fn files_that_wait_for_another_object_hold_nothing() {
+    let s3 = TestS3::with_bucket().await;
+    let emptied = s3.root().join("emptied");
+    for key in ["a", "b"] {
+        s3.put(key, "secret").await;
+        s3.client
+            .delete_object()
+            .bucket("b-1")
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+    }
+    let waiting = files(&emptied);
+    assert_eq!(
+        waiting.len(),
+        1,
+        "the second was written where the first had been"
+    );
+    assert!(fs::read(&waiting[0]).unwrap().is_empty());
+    s3.put("c", "c").await;
+    assert!(files(&emptied).is_empty());
+    s3.client
+        .delete_object()
+        .bucket("b-1")
+        .key("c")
+        .send()
+        .await
+        .unwrap();
+    let s3 = TestS3::in_folder(s3.stop(), EngineClock::system(0)).await;
+    assert!(files(&emptied).is_empty(), "another process knows none of them");
+    s3.put("d", "d").await;
+    assert_eq!(s3.get("d").await, b"d");
+}
+
+#[tokio::test]
 async fn a_killed_process_leaves_no_half_object() {
     let s3 = TestS3::with_bucket().await;
     s3.put("whole", "whole").await;

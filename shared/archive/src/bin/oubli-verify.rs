@@ -110,6 +110,12 @@ fn conclude(verification: &Verification, out: &mut impl Write) -> std::io::Resul
         Origin::Unchecked => writeln!(out, "signed; to check by whom, give the public key with --key")?,
         Origin::Unsigned => writeln!(out, "unsigned: nothing tells who wrote it")?,
     }
+    if let Some(key) = manifest.signed_by {
+        writeln!(
+            out,
+            "key {key}: the SHA-256 of the public key that the manifest names"
+        )?;
+    }
     writeln!(
         out,
         "contact {}, version {}, tenant {}",

@@ -13,7 +13,7 @@ use crate::index_html::{INDEX_NAME, write_index};
 use crate::manifest::{
     Each, EntryContent, MANIFEST_FORMAT, MANIFEST_NAME, MANIFEST_VERSION, ManifestEntry, ManifestFile,
 };
-use crate::signature::{MAX_SIGNATURE_BYTES, SIGNATURE_NAME};
+use crate::signature::{MAX_SIGNATURE_BYTES, PublicKey, SIGNATURE_NAME};
 use crate::zip64::{ArchiveSummary, ArchiveWriter, DosTime, EntryPlan, TRIAL_BYTES, ZipError};
 
 /// Why an archive cannot be completed. Nothing more can be taken from the build.
@@ -246,11 +246,11 @@ impl ArchiveBuild {
         })
     }
 
-    /// Writes the manifest, and gives its SHA-256: what is to be signed.
+    /// Writes the manifest, which names the key that is to sign it, and gives its SHA-256: what is to be signed.
     ///
     /// # Errors
     /// [`BuildError`], also when a document is not written yet.
-    pub fn finish_manifest(&mut self) -> Result<Sha256, BuildError> {
+    pub fn finish_manifest(&mut self, key: &PublicKey) -> Result<Sha256, BuildError> {
         let hashes: Option<Vec<Sha256>> = self
             .plan
             .documents
@@ -278,6 +278,7 @@ impl ArchiveBuild {
         let manifest = ManifestFile {
             format: MANIFEST_FORMAT,
             format_version: MANIFEST_VERSION,
+            signed_by: key.fingerprint(),
             tenant_id: &self.plan.contact.tenant_id,
             contact_id: &self.plan.contact.id,
             contact_version: self.plan.contact.version,

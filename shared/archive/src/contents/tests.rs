@@ -11,10 +11,17 @@ use super::*;
 use crate::contact_json::SCHEMA;
 use crate::hashes::{ContentHasher, ContentHashes};
 use crate::manifest::{EntryContent, Manifest};
+use crate::signature::PublicKey;
 use crate::zip64::{PATCH_WINDOW_BYTES, TRIAL_BYTES, ZipError};
 
 /// Any bytes: the builder does not judge them.
 const SIGNATURE: &[u8] = &[0x5A; 70];
+
+/// The key that a manifest names.
+fn key() -> PublicKey {
+    let keys = PublicKey::all_from_pem(include_str!("../signature/openssl.pem"));
+    keys.unwrap().remove(0)
+}
 
 fn text(value: &str) -> Option<Personal<String>> {
     Some(value.to_owned().into())
@@ -153,7 +160,7 @@ fn build(documents: Vec<Document>, language: Language) -> (Vec<u8>, Vec<Document
         build.write(rest).unwrap();
         learned.push(build.finish_document().unwrap());
     }
-    let manifest = build.finish_manifest().unwrap();
+    let manifest = build.finish_manifest(&key()).unwrap();
     let summary = build.finish(SIGNATURE).unwrap();
     while let Some(part) = build.take_part().unwrap() {
         bytes.extend_from_slice(&part);
@@ -351,7 +358,7 @@ fn refused(change: impl FnOnce(&mut Document), content: &[u8]) -> BuildError {
         matches!(build.take_part(), Err(BuildError::Zip(ZipError::Poisoned))),
         "nothing comes out"
     );
-    assert!(build.finish_manifest().is_err());
+    assert!(build.finish_manifest(&key()).is_err());
     error
 }
 
@@ -392,7 +399,10 @@ fn a_first_reading_that_disagrees_ends_the_archive() {
 fn an_archive_without_all_its_documents_is_not_finished() {
     let plan = ArchivePlan::new(contact(), documents(), Language::En).unwrap();
     let mut build = ArchiveBuild::new(plan, 1_000).unwrap();
-    assert!(matches!(build.finish_manifest(), Err(BuildError::OutOfOrder)));
+    assert!(matches!(
+        build.finish_manifest(&key()),
+        Err(BuildError::OutOfOrder)
+    ));
     assert!(build.take_part().is_err());
 }
 
@@ -407,12 +417,15 @@ fn an_archive_ends_with_one_manifest_and_its_signature() {
     assert!(matches!(build.finish(SIGNATURE), Err(BuildError::OutOfOrder)));
     assert!(build.take_part().is_err());
     let mut build = without_documents();
-    build.finish_manifest().unwrap();
-    assert!(matches!(build.finish_manifest(), Err(BuildError::OutOfOrder)));
+    build.finish_manifest(&key()).unwrap();
+    assert!(matches!(
+        build.finish_manifest(&key()),
+        Err(BuildError::OutOfOrder)
+    ));
     assert!(build.take_part().is_err());
     for wrong in [&[][..], &[0; 73]] {
         let mut build = without_documents();
-        build.finish_manifest().unwrap();
+        build.finish_manifest(&key()).unwrap();
         let error = build.finish(wrong).unwrap_err();
         assert!(matches!(error, BuildError::WrongSignature { size_bytes } if size_bytes == wrong.len()));
         assert!(build.take_part().is_err());

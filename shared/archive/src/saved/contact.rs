@@ -17,7 +17,15 @@ use super::{SavedContact, SavedDocument};
 use crate::contact_json::{CONTACT_FORMAT, CONTACT_VERSION, MAX_CONTACT_BYTES, SCHEMA_NAME};
 use crate::contents::shared;
 use crate::json_list::read_json_list;
+use crate::layout::PHOTO_FOLDER;
 use crate::zip64::{Entries, EntryHeader};
+
+/// The longest name of a document that is read, in bytes, whatever the rules of its day.
+const MAX_SAVED_NAME_BYTES: usize = 4 * 1024;
+/// The longest media type.
+const MAX_SAVED_TYPE_BYTES: usize = 255;
+/// What a result names when a document could not be announced today.
+const DOCUMENTS: &str = "documents";
 
 /// What a `contact.json` says beside its documents.
 #[derive(Deserialize)]
@@ -67,6 +75,7 @@ pub(super) fn read_contact<R: Read + Seek>(
         headers: headers.iter().skip(FIRST_DOCUMENT),
         documents: Vec::with_capacity(count),
         content_types: HashSet::new(),
+        outdated: false,
         consistent: true,
     };
     let mut content = entries
@@ -84,8 +93,13 @@ pub(super) fn read_contact<R: Read + Seek>(
     };
     let contact = contact_of(Value::Object(head), listing.contact_version)
         .filter(|contact| contact.id == listing.contact_id);
+    let has_outdated = reading.outdated;
     let documents = reading.finish();
-    Ok(contact.zip(documents).ok_or(Damage::Contact)?)
+    let (mut contact, documents) = contact.zip(documents).ok_or(Damage::Contact)?;
+    if has_outdated {
+        contact.outdated.push(DOCUMENTS.to_owned());
+    }
+    Ok((contact, documents))
 }
 
 /// The contact, if it has the shape of the schema and every value is one that the table takes. What could not be
@@ -161,7 +175,19 @@ struct Reading<L, H> {
     headers: H,
     documents: Vec<SavedDocument>,
     content_types: HashSet<Arc<str>>,
+    /// Whether one of them could not be announced today.
+    outdated: bool,
     consistent: bool,
+}
+
+/// Whether a name and a media type can be kept, whatever the rules of their day: a table takes the one, a header
+/// of HTTP the other.
+fn can_be_stored(name: &str, content_type: &str) -> bool {
+    let is_printable = |c: char| c.is_ascii_graphic() || c == ' ';
+    (1..=MAX_SAVED_NAME_BYTES).contains(&name.len())
+        && (1..=MAX_SAVED_TYPE_BYTES).contains(&content_type.len())
+        && content_type.chars().all(is_printable)
+        && content_type.trim() == content_type
 }
 
 impl<'a, L, H> Reading<L, H>
@@ -179,6 +205,14 @@ where
         if document.id != listed.id || document.path != header.name || document.size_bytes != header.size {
             return None;
         }
+        // A document that is the contact's photo stands there too.
+        let is_in_photos = document
+            .path
+            .split_once('/')
+            .is_some_and(|(folder, _)| folder == PHOTO_FOLDER);
+        if document.kind == DocumentKind::Photo && !is_in_photos {
+            return None;
+        }
         let fields = DocumentDraft {
             name: document.name,
             content_type: document.content_type,
@@ -187,13 +221,18 @@ where
             crc32: None,
             kind: document.kind,
         };
-        let fields = fields.parse().ok()?;
+        let (name, content_type) = (fields.name.clone(), fields.content_type.clone());
+        if !can_be_stored(&name, &content_type) {
+            return None;
+        }
+        // What nobody could announce today was announced under the rules of its own day.
+        self.outdated |= fields.parse().is_err();
         self.documents.push(SavedDocument {
             id: listed.id,
-            kind: fields.kind,
-            name: fields.name,
-            content_type: shared(&mut self.content_types, fields.content_type),
-            size_bytes: fields.size_bytes,
+            kind: document.kind,
+            name: name.into(),
+            content_type: shared(&mut self.content_types, content_type),
+            size_bytes: document.size_bytes,
             sha256: listed.sha256,
             crc32: Crc32::new(header.crc32),
             created_at: document.created_at,

@@ -32,10 +32,10 @@ struct Format {
     format_version: u32,
 }
 
-/// What a manifest says beside its list.
+/// What a manifest of version 2 says beside its list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ManifestHead {
+struct ManifestHead2 {
     #[serde(rename = "format")]
     _format: String,
     #[serde(rename = "format_version")]
@@ -44,6 +44,26 @@ struct ManifestHead {
     contact_id: ContactId,
     contact_version: u64,
     missing: Vec<MissingDocument>,
+}
+
+/// What a manifest of version 3 says beside its list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestHead3 {
+    format: String,
+    format_version: u32,
+    signed_by: Sha256,
+    tenant_id: TenantId,
+    contact_id: ContactId,
+    contact_version: u64,
+    missing: Vec<MissingDocument>,
+}
+
+/// What is signed: the bytes of the manifest, by their SHA-256, and the key that signed them, by that of its DER.
+#[derive(Clone, Copy)]
+pub(super) struct Signed {
+    pub(super) manifest: Sha256,
+    pub(super) key: Sha256,
 }
 
 /// What a manifest says of the entries that the directory has.
@@ -72,7 +92,7 @@ impl Listing {
 pub(super) fn read_listing<R: Read + Seek>(
     entries: &mut Entries<R>,
     headers: &[EntryHeader],
-    (tenant, signed): (&TenantId, &Sha256),
+    (tenant, signed): (&TenantId, &Signed),
 ) -> Result<Listing, Refusal> {
     let Some((listed, [manifest, _])) = headers.split_last_chunk::<NOT_LISTED>() else {
         return Err(Refusal::NotSigned);
@@ -86,6 +106,7 @@ pub(super) fn read_listing<R: Read + Seek>(
     }
     match format.format_version {
         2 => read_version_2(entries, headers_of, signed, tenant),
+        3 => read_version_3(entries, headers_of, signed, tenant),
         version => Err(Refusal::OtherFormat { version }),
     }
 }
@@ -93,10 +114,44 @@ pub(super) fn read_listing<R: Read + Seek>(
 /// Format 2: a head, a list of all entries before the manifest in their order, and what is missing.
 fn read_version_2<R: Read + Seek>(
     entries: &mut Entries<R>,
-    (listed, manifest): (&[EntryHeader], &EntryHeader),
-    signed: &Sha256,
+    headers: (&[EntryHeader], &EntryHeader),
+    signed: &Signed,
     tenant: &TenantId,
 ) -> Result<Listing, Refusal> {
+    let (head, reading) = read_list(entries, headers, signed)?;
+    let head: ManifestHead2 = serde_json::from_value(head).map_err(|_| Damage::Manifest)?;
+    reading.finish(head, tenant)
+}
+
+/// Format 3: as format 2, and the head names the key that signed.
+fn read_version_3<R: Read + Seek>(
+    entries: &mut Entries<R>,
+    headers: (&[EntryHeader], &EntryHeader),
+    signed: &Signed,
+    tenant: &TenantId,
+) -> Result<Listing, Refusal> {
+    let (head, reading) = read_list(entries, headers, signed)?;
+    let head: ManifestHead3 = serde_json::from_value(head).map_err(|_| Damage::Manifest)?;
+    if head.signed_by != signed.key {
+        return Err(Refusal::NotAuthentic);
+    }
+    let head = ManifestHead2 {
+        _format: head.format,
+        _format_version: head.format_version,
+        tenant_id: head.tenant_id,
+        contact_id: head.contact_id,
+        contact_version: head.contact_version,
+        missing: head.missing,
+    };
+    reading.finish(head, tenant)
+}
+
+/// Reads a manifest's list while it is held against the directory; answers what stands beside the list.
+fn read_list<'a, R: Read + Seek>(
+    entries: &mut Entries<R>,
+    (listed, manifest): (&'a [EntryHeader], &EntryHeader),
+    signed: &Signed,
+) -> Result<(Value, Reading<'a>), Refusal> {
     let mut reading = Reading {
         expected: listed.iter(),
         own: Vec::with_capacity(OWN.len()),
@@ -106,34 +161,19 @@ fn read_version_2<R: Read + Seek>(
     let head = parse(entries, manifest, signed, |reader| {
         read_json_list(reader, "entries", |entry| reading.take(entry))
     })?;
-    let head: ManifestHead = serde_json::from_value(Value::Object(head)).map_err(|_| Damage::Manifest)?;
-    if head.tenant_id != *tenant {
-        return Err(Refusal::Foreign);
-    }
-    if !head.missing.is_empty() {
-        return Err(Damage::Incomplete.into());
-    }
-    if !reading.consistent || reading.own.len() < OWN.len() || reading.expected.next().is_some() {
-        return Err(Damage::Listing.into());
-    }
-    Ok(Listing {
-        contact_id: head.contact_id,
-        contact_version: head.contact_version,
-        own: reading.own,
-        documents: reading.documents,
-    })
+    Ok((Value::Object(head), reading))
 }
 
 fn parse<R: Read + Seek, T>(
     entries: &mut Entries<R>,
     manifest: &EntryHeader,
-    signed: &Sha256,
+    signed: &Signed,
     read: impl FnOnce(&mut dyn Read) -> serde_json::Result<T>,
 ) -> Result<T, Refusal> {
     let mut content = entries.open(manifest).map_err(super::of_manifest)?;
     let parsed = read(&mut BufReader::new(&mut content));
     // The very bytes of which the signature was checked.
-    if content.finish().map_err(super::of_manifest)?.sha256 != *signed {
+    if content.finish().map_err(super::of_manifest)?.sha256 != signed.manifest {
         return Err(Damage::Manifest.into());
     }
     Ok(parsed.map_err(|_| Damage::Manifest)?)
@@ -150,6 +190,25 @@ impl Reading<'_> {
     fn take(&mut self, entry: ManifestEntry<'static>) {
         // The first contradiction is enough: no more is kept than the directory has entries.
         self.consistent = self.consistent && self.keep(entry);
+    }
+
+    /// The listing, if it is of this tenant, and the directory has just the entries that it lists.
+    fn finish(mut self, head: ManifestHead2, tenant: &TenantId) -> Result<Listing, Refusal> {
+        if head.tenant_id != *tenant {
+            return Err(Refusal::Foreign);
+        }
+        if !head.missing.is_empty() {
+            return Err(Damage::Incomplete.into());
+        }
+        if !self.consistent || self.own.len() < OWN.len() || self.expected.next().is_some() {
+            return Err(Damage::Listing.into());
+        }
+        Ok(Listing {
+            contact_id: head.contact_id,
+            contact_version: head.contact_version,
+            own: self.own,
+            documents: self.documents,
+        })
     }
 
     fn keep(&mut self, entry: ManifestEntry<'static>) -> bool {

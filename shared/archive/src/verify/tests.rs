@@ -296,7 +296,7 @@ fn a_manifest_that_is_none_is_refused() {
     assert!(refused(&json!([1])).contains("is not a manifest that can be read"));
     assert!(changed("/format", json!("other")).contains("of another format"));
     assert!(changed("/entries/0/sha256", json!("00")).contains("hexadecimal"));
-    assert!(changed("/format_version", json!(3)).contains("this program reads up to 2"));
+    assert!(changed("/format_version", json!(4)).contains("this program reads up to 3"));
     assert_eq!(
         changed("/entries/1/name", json!("contact.json")),
         "`manifest.json` lists a name twice"
@@ -409,5 +409,35 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         prop_assert!(judged_rightly(&good, &bytes));
+    }
+}
+
+#[test]
+fn the_named_key_is_the_one_that_signed() {
+    let ((pair, key), (_, other)) = (key_pair(), key_pair());
+    let of_version_3 = |named: Option<&PublicKey>| {
+        let mut manifest = manifest_of(&contents());
+        manifest["format_version"] = json!(3);
+        if let Some(named) = named {
+            manifest["signed_by"] = json!(named.fingerprint().to_string());
+        }
+        signed(&pair, &manifest)
+    };
+    let both = [other.clone(), key.clone()];
+    let judged = |archive: Vec<u8>, keys: &[PublicKey]| verify(Cursor::new(archive), keys, |_| {});
+    let good = judged(of_version_3(Some(&key)), &both).unwrap();
+    assert_eq!(
+        (good.origin, good.manifest.signed_by),
+        (Origin::Authentic, Some(key.fingerprint()))
+    );
+    // Signed by a known key that is not the one it names: nobody but the signer could have written it, and Oubli
+    // does not.
+    let refused = judged(of_version_3(Some(&other)), &both);
+    assert!(matches!(refused, Err(VerifyError::NotAuthentic)));
+    for keys in [&both[..], &[]] {
+        assert!(matches!(
+            judged(of_version_3(None), keys),
+            Err(VerifyError::NoKeyNamed)
+        ));
     }
 }

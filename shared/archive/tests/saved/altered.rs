@@ -1,6 +1,8 @@
 //! Archives that were changed after they were signed, or signed by somebody else.
 
-use oubli_archive::saved::{Damage, Refusal};
+use std::io::Cursor;
+
+use oubli_archive::saved::{self, Damage, Refusal};
 use oubli_archive::zip64::{DirectoryError, MAX_ENTRIES};
 use oubli_domain::document::DocumentKind;
 use oubli_domain::{Reason, Sha256, TenantId};
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use crate::support::{
     Entries, Key, archive, build, contact, document, entries, fields, noise, open, place, reason, refusal,
-    signed, with_manifest, zip_of,
+    signed, tenant, with_manifest, zip_of,
 };
 
 /// Small, so that each of its bytes can be tried; with a document that compresses and one that does not.
@@ -150,7 +152,8 @@ fn no_change_of_the_manifest_keeps_its_signature() {
     refused(&|manifest| manifest["tenant_id"] = json!("other"));
     refused(&|manifest| manifest["contact_id"] = json!("c1"));
     refused(&|manifest| manifest["contact_version"] = json!(8));
-    refused(&|manifest| manifest["format_version"] = json!(3));
+    refused(&|manifest| manifest["format_version"] = json!(2));
+    refused(&|manifest| manifest["signed_by"] = json!(Sha256::of(b"x").to_string()));
     refused(&|manifest| manifest["entries"][3]["sha256"] = json!(Sha256::of(b"x").to_string()));
     // The same members, but not the same bytes.
     refused(&|_| {});
@@ -207,7 +210,7 @@ fn another_tenants_and_another_deployments_are_told_apart() {
 fn other_formats_are_told_apart_even_when_signed() {
     let key = Key::new();
     let good = entries(&small(&key));
-    for version in [0, 1, 3, 4_000_000_000u32] {
+    for version in [0, 1, 4, 4_000_000_000u32] {
         let mut entries = good.clone();
         with_manifest(&mut entries, |manifest| {
             manifest["format_version"] = json!(version);
@@ -218,11 +221,37 @@ fn other_formats_are_told_apart_even_when_signed() {
             matches!(refusal, Refusal::OtherFormat { version: told } if told == version),
             "{refusal}"
         );
-        let wanted = if version > 2 {
+        let wanted = if version > 3 {
             Reason::ArchiveFormatUnknown
         } else {
             Reason::ArchiveUnreadable
         };
         assert_eq!(refusal.reason(), Some(wanted));
+    }
+}
+
+/// A key of the ring signed it, and the manifest names another, or none.
+#[test]
+fn a_manifest_names_the_key_that_signed_it() {
+    let (key, other) = (Key::new(), Key::new());
+    let good = entries(&small(&key));
+    let opened = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut entries = good.clone();
+        with_manifest(&mut entries, change);
+        let archive = signed(entries, &key);
+        let keys = [other.public.clone(), key.public.clone()];
+        saved::open(Cursor::new(archive), &keys, &tenant()).map(|_| ())
+    };
+    opened(&|_| {}).unwrap();
+    let refused = opened(&|manifest| manifest["signed_by"] = json!(other.public.fingerprint().to_string()));
+    assert!(matches!(refused, Err(Refusal::NotAuthentic)));
+    for change in [
+        &(|manifest: &mut serde_json::Value| drop(manifest.as_object_mut().unwrap().remove("signed_by")))
+            as &dyn Fn(&mut serde_json::Value),
+        &|manifest| manifest["signed_by"] = json!(null),
+        // Version 2 does not know it.
+        &|manifest| manifest["format_version"] = json!(2),
+    ] {
+        assert!(matches!(opened(change), Err(Refusal::Damaged(Damage::Manifest))));
     }
 }

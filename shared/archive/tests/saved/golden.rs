@@ -22,8 +22,8 @@ use crate::support::{Key, build_in, contact, documents, entries, fields, tenant}
 /// What an archive holds: its name, the language of its page, the contact, the documents.
 type Kind = (&'static str, Language, Contact, Vec<(Document, Vec<u8>)>);
 
-/// Every kind of content that version 2 has.
-fn kinds_of_version_2() -> Vec<Kind> {
+/// Every kind of content that versions 2 and 3 have: they differ in what the manifest says of its key.
+fn kinds_of_versions_2_and_3() -> Vec<Kind> {
     let sparse = ContactDraft {
         last_name: "Zola".into(),
         ..ContactDraft::default()
@@ -64,7 +64,7 @@ fn write_golden() {
     let key = Key::new();
     fs::create_dir_all(path(MANIFEST_VERSION, "").parent().unwrap()).unwrap();
     fs::write(path(MANIFEST_VERSION, "key.pem"), key.pem()).unwrap();
-    for (name, language, contact, documents) in kinds_of_version_2() {
+    for (name, language, contact, documents) in kinds_of_versions_2_and_3() {
         let archive = build_in(language, contact, &documents, &key);
         fs::write(path(MANIFEST_VERSION, &format!("{name}.zip")), archive).unwrap();
     }
@@ -82,8 +82,13 @@ fn opened(version: u32, name: &str) -> (Vec<u8>, SavedArchive<Cursor<Vec<u8>>>) 
 #[test]
 fn archives_of_every_version_give_every_field_and_every_document() {
     update();
-    for (name, _, contact, documents) in kinds_of_version_2() {
-        let (_, mut archive) = opened(2, name);
+    let every = [2, 3].map(|version| {
+        kinds_of_versions_2_and_3()
+            .into_iter()
+            .map(move |kind| (version, kind))
+    });
+    for (version, (name, _, contact, documents)) in every.into_iter().flatten() {
+        let (_, mut archive) = opened(version, name);
         let found = archive.contact().clone();
         assert_eq!(
             (&found.id, found.version),
@@ -133,11 +138,12 @@ fn archives_of_every_version_give_every_field_and_every_document() {
 fn the_writer_changes_nothing_within_a_version() {
     update();
     assert_eq!(
-        MANIFEST_VERSION, 2,
+        MANIFEST_VERSION, 3,
         "a new version has kinds and archives of its own"
     );
-    let key = Key::new();
-    for (name, language, contact, documents) in kinds_of_version_2() {
+    // It signs in the place of the one that is named: the private half of that was not kept.
+    let key = Key::in_place_of(key_of(MANIFEST_VERSION));
+    for (name, language, contact, documents) in kinds_of_versions_2_and_3() {
         let (golden, _) = opened(MANIFEST_VERSION, name);
         let written = build_in(language, contact, &documents, &key);
         let (mut golden_entries, mut entries) = (entries(&golden), entries(&written));

@@ -238,10 +238,13 @@ fn a_contact_that_could_not_be_put_back_is_damage() {
         ("/documents/0/kind", json!("folder")),
         ("/documents/0/kind", json!("photo")),
         ("/documents/0/name", json!("")),
-        ("/documents/0/name", json!("x".repeat(1_025))),
+        ("/documents/0/name", json!("x".repeat(4_097))),
         ("/documents/0/path", json!("documents/vide")),
         ("/documents/0/path", json!("../Contrat signé.pdf")),
-        ("/documents/0/content_type", json!("pdf")),
+        ("/documents/0/content_type", json!("")),
+        ("/documents/0/content_type", json!("x".repeat(256))),
+        ("/documents/0/content_type", json!("été/x")),
+        ("/documents/0/content_type", json!(" text/plain")),
         ("/documents/0/content_type", json!("text/plain\r\nX: y")),
         ("/documents/0/size_bytes", json!(1)),
         ("/documents/0/created_at", json!(null)),
@@ -320,6 +323,28 @@ fn what_older_rules_allowed_is_kept_and_named() {
         assert_eq!(opened.contact().outdated, [name], "{value}");
         let fields = serde_json::to_value(&opened.contact().fields).unwrap();
         assert_eq!(fields[name], value);
+    }
+    assert!(open(&archive(&key), &key).unwrap().contact().outdated.is_empty());
+}
+
+/// What was a name and a media type under the rules of its day is restored, and the result names it.
+#[test]
+fn documents_of_older_rules_come_back_as_they_were() {
+    let key = Key::new();
+    let good = entries(&archive(&key));
+    let long = "x".repeat(1_025);
+    for (member, value) in [("name", long.as_str()), ("content_type", "pdf")] {
+        let archive = with_contact(good.clone(), &key, |contact| {
+            contact["documents"][0][member] = json!(value);
+        });
+        let opened = open(&archive, &key).unwrap();
+        assert_eq!(opened.contact().outdated, ["documents"], "{member}");
+        let document = &opened.documents()[0];
+        let found = match member {
+            "name" => document.name.expose().as_str(),
+            _ => &document.content_type,
+        };
+        assert_eq!(found, value);
     }
     assert!(open(&archive(&key), &key).unwrap().contact().outdated.is_empty());
 }

@@ -29,6 +29,14 @@ impl Key {
         Self { pair, public }
     }
 
+    /// A key that signs, and a manifest that names another.
+    pub(crate) fn in_place_of(public: PublicKey) -> Self {
+        Self {
+            public,
+            ..Self::new()
+        }
+    }
+
     pub(crate) fn pem(&self) -> String {
         self.public.to_pem()
     }
@@ -178,7 +186,7 @@ pub(crate) fn build_in(
         build.write(rest).unwrap();
         build.finish_document().unwrap();
     }
-    let manifest = build.finish_manifest().unwrap();
+    let manifest = build.finish_manifest(&key.public).unwrap();
     build.finish(&key.sign(&manifest)).unwrap();
     let mut bytes = Vec::new();
     while let Some(part) = build.take_part().unwrap() {

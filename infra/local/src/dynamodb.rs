@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::storage_backend::Clock;
+use dynoxide::types::item_size;
 use dynoxide::{Database, DynoxideError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub use contention::Contention;
 const TTL_HORIZON_SECONDS: i64 = 5 * 365 * 24 * 3600;
 /// The longest token that a transaction may have.
 const MAX_TOKEN_BYTES: usize = 36;
+/// How many bytes the items of one transaction can have together.
+const MAX_TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why the tables could not be opened, or not be swept.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +192,7 @@ impl DynamoDbEngine {
             "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
             "BatchWriteItem" => run(body, |request| db.batch_write_item(request)),
             "TransactWriteItems" => self.transact(body),
-            "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
+            "TransactGetItems" => self.read_together(body),
             "UpdateTimeToLive" => run(body, |request| db.update_time_to_live(request)),
             "DescribeTimeToLive" => run(body, |request| db.describe_time_to_live(request)),
             "TagResource" => run(body, |request| db.tag_resource(request)),
@@ -199,6 +202,21 @@ impl DynamoDbEngine {
             "DescribeContinuousBackups" => self.describe_continuous_backups(body),
             other => Err(DynoxideError::UnsupportedCapability(other.to_owned())),
         }
+    }
+
+    /// The library reads any amount of items; DynamoDB 4 MB.
+    fn read_together(&self, body: &str) -> dynoxide::Result<String> {
+        let answer = self.database.transact_get_items(read(body)?)?;
+        let items = answer
+            .responses
+            .iter()
+            .filter_map(|response| response.item.as_ref());
+        if items.map(item_size).sum::<usize>() > MAX_TRANSACTION_BYTES {
+            return Err(DynoxideError::ValidationException(
+                "The aggregate size of the items in the transaction exceeds the limit of 4 MB".to_owned(),
+            ));
+        }
+        write(&answer)
     }
 
     fn transact(&self, body: &str) -> dynoxide::Result<String> {

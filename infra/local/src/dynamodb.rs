@@ -4,12 +4,12 @@
 //! the template asks for them. And the TTL sweep is our own, because the engine's follows the system's
 //! clock when its tables are in a file, and ours has to follow [`EngineClock`].
 
+mod backups;
 mod contention;
 mod tokens;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::clock::EngineClock;
 use crate::endpoint::Answer;
+use backups::ContinuousBackups;
 use contention::{Held, Holders};
 use tokens::Tokens;
 
@@ -428,45 +429,6 @@ struct PointInTimeRecovery {
 #[serde(rename_all = "PascalCase")]
 struct DescribeContinuousBackups {
     table_name: String,
-}
-
-/// Which tables have point-in-time recovery, in a file beside the tables.
-#[derive(Default)]
-struct ContinuousBackups {
-    path: Option<PathBuf>,
-    tables: Mutex<BTreeMap<String, bool>>,
-}
-
-impl ContinuousBackups {
-    fn open(path: PathBuf) -> Result<Self, DynamoDbError> {
-        let tables = crate::engines::read_json(&path)
-            .map_err(|error| DynamoDbError::Settings {
-                path: path.clone(),
-                error,
-            })?
-            .unwrap_or_default();
-        Ok(Self {
-            path: Some(path),
-            tables: Mutex::new(tables),
-        })
-    }
-
-    fn set(&self, table: &str, enabled: bool) -> std::io::Result<()> {
-        let mut tables = self.lock();
-        tables.insert(table.to_owned(), enabled);
-        match &self.path {
-            Some(path) => crate::engines::write_json(path, &*tables),
-            None => Ok(()),
-        }
-    }
-
-    fn is_enabled(&self, table: &str) -> bool {
-        self.lock().get(table).copied().unwrap_or(false)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The engine's clock, as `dynoxide` asks for it.

@@ -262,3 +262,31 @@ fn limits_are_those_of_the_code() {
         assert_eq!(told, figure, "{row}");
     }
 }
+
+/// Each rule of an engine names a test, by its module and its function.
+#[test]
+fn every_rule_of_an_engine_has_its_test() {
+    let rules = fs::read_to_string(root().join("infra/local/RULES.md")).unwrap();
+    let tests = files("rs")
+        .into_iter()
+        .map(|path| fs::read_to_string(path).unwrap());
+    let tests = tests.collect::<Vec<_>>().join("\n");
+    let mut found = 0;
+    for row in rules
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| rule"))
+    {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for name in in_backticks(cell).filter(|name| name.contains('_')) {
+            let function = name.rsplit("::").next().unwrap();
+            let is_there = ["fn ", "    "].iter().any(|before| {
+                [format!("{before}{function}("), format!("{before}{function}:")]
+                    .iter()
+                    .any(|text| tests.contains(text.as_str()))
+            });
+            assert!(is_there, "no test `{name}`");
+            found += 1;
+        }
+    }
+    assert!(found > 60, "{found} tests");
+}

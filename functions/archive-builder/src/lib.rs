@@ -21,7 +21,7 @@ pub async fn handle(oubli: &Oubli, metrics: &Metrics, event: SqsEvent) -> SqsBat
         )
     };
     let mut outcome = run_batch(event, CONCURRENCY, span_of, |message, receive_count| async move {
-        let worked = Box::pin(oubli.build_archive(batch, &message, receive_count)).await;
+        let worked = oubli.build_archive(batch, &message, receive_count).await;
         worked.map_err(Retry::because)
     })
     .await;

@@ -4,16 +4,17 @@
 //! the template asks for them. And the TTL sweep is our own, because the engine's follows the system's
 //! clock when its tables are in a file, and ours has to follow [`EngineClock`].
 
+mod backups;
 mod contention;
 mod tokens;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::storage_backend::Clock;
+use dynoxide::types::item_size;
 use dynoxide::{Database, DynoxideError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::clock::EngineClock;
 use crate::endpoint::Answer;
+use backups::ContinuousBackups;
 use contention::{Held, Holders};
 use tokens::Tokens;
 
@@ -30,6 +32,8 @@ pub use contention::Contention;
 const TTL_HORIZON_SECONDS: i64 = 5 * 365 * 24 * 3600;
 /// The longest token that a transaction may have.
 const MAX_TOKEN_BYTES: usize = 36;
+/// How many bytes the items of one transaction can have together.
+const MAX_TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why the tables could not be opened, or not be swept.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +193,7 @@ impl DynamoDbEngine {
             "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
             "BatchWriteItem" => run(body, |request| db.batch_write_item(request)),
             "TransactWriteItems" => self.transact(body),
-            "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
+            "TransactGetItems" => self.read_together(body),
             "UpdateTimeToLive" => run(body, |request| db.update_time_to_live(request)),
             "DescribeTimeToLive" => run(body, |request| db.describe_time_to_live(request)),
             "TagResource" => run(body, |request| db.tag_resource(request)),
@@ -199,6 +203,21 @@ impl DynamoDbEngine {
             "DescribeContinuousBackups" => self.describe_continuous_backups(body),
             other => Err(DynoxideError::UnsupportedCapability(other.to_owned())),
         }
+    }
+
+    /// The library reads any amount of items; DynamoDB 4 MB.
+    fn read_together(&self, body: &str) -> dynoxide::Result<String> {
+        let answer = self.database.transact_get_items(read(body)?)?;
+        let items = answer
+            .responses
+            .iter()
+            .filter_map(|response| response.item.as_ref());
+        if items.map(item_size).sum::<usize>() > MAX_TRANSACTION_BYTES {
+            return Err(DynoxideError::ValidationException(
+                "The aggregate size of the items in the transaction exceeds the limit of 4 MB".to_owned(),
+            ));
+        }
+        write(&answer)
     }
 
     fn transact(&self, body: &str) -> dynoxide::Result<String> {
@@ -410,45 +429,6 @@ struct PointInTimeRecovery {
 #[serde(rename_all = "PascalCase")]
 struct DescribeContinuousBackups {
     table_name: String,
-}
-
-/// Which tables have point-in-time recovery, in a file beside the tables.
-#[derive(Default)]
-struct ContinuousBackups {
-    path: Option<PathBuf>,
-    tables: Mutex<BTreeMap<String, bool>>,
-}
-
-impl ContinuousBackups {
-    fn open(path: PathBuf) -> Result<Self, DynamoDbError> {
-        let tables = crate::engines::read_json(&path)
-            .map_err(|error| DynamoDbError::Settings {
-                path: path.clone(),
-                error,
-            })?
-            .unwrap_or_default();
-        Ok(Self {
-            path: Some(path),
-            tables: Mutex::new(tables),
-        })
-    }
-
-    fn set(&self, table: &str, enabled: bool) -> std::io::Result<()> {
-        let mut tables = self.lock();
-        tables.insert(table.to_owned(), enabled);
-        match &self.path {
-            Some(path) => crate::engines::write_json(path, &*tables),
-            None => Ok(()),
-        }
-    }
-
-    fn is_enabled(&self, table: &str) -> bool {
-        self.lock().get(table).copied().unwrap_or(false)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The engine's clock, as `dynoxide` asks for it.

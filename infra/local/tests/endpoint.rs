@@ -1,5 +1,5 @@
-//! The endpoint over the wire, with the real SDK: queues by the moved clock, state over restarts, faults,
-//! mails, keys.
+//! The endpoint over the wire, with the real SDK: queues by the moved clock, tables, state over restarts,
+//! faults, mails, keys.
 
 mod support;
 
@@ -9,3 +9,4 @@ mod keys;
 mod mails;
 mod queues;
 mod state;
+mod tables;

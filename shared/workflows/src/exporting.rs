@@ -199,7 +199,7 @@ impl Oubli {
         }
         let (document_count, document_bytes) = (plan.documents().len() as u64, plan.document_bytes());
         let mut sender = PartSender::new(&self.cloud, tenant, &export.archive, &taken.attempt_id);
-        let written = self.write_archive(&shelf, plan, &mut sender).await;
+        let written = Box::pin(self.write_archive(&shelf, plan, &mut sender)).await;
         let (summary, manifest_sha256, mut learned) = match written {
             Ok(written) => written,
             Err(error) => {

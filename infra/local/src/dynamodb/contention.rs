@@ -4,13 +4,14 @@
 //! a partition takes no more than so many writes a second. Rules and words of DynamoDB:
 //!
 //! - A transaction is cancelled with `TransactionConflict` when another write has one of its items; a single
-//!   write is refused with `TransactionConflictException` when a transaction has its item ("Amazon DynamoDB
-//!   Transactions: How it works", Transaction conflict handling). Single writes of one item wait for each other.
+//!   write is refused with `TransactionConflictException` when a transaction has its item; a transactional read
+//!   is cancelled when any write has one of its items ("Amazon DynamoDB Transactions: How it works", Transaction
+//!   conflict handling). Single writes of one item wait for each other.
 //! - A partition takes 1,000 write units a second ("Best practices for designing and using partition keys"). A
 //!   unit is a KB of an item; a write in a transaction costs two. Beyond, a table on demand answers
 //!   `ThrottlingException`, a transaction is cancelled with `ThrottlingError`.
 //!
-//! Reads never wait here: the tables are read consistently, and DynamoDB serves such reads beside a write.
+//! Other reads never wait here: the tables are read consistently, and DynamoDB serves such reads beside a write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,9 +61,17 @@ pub(super) struct Holders {
     released: Notify,
 }
 
-/// What a write asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Transaction,
+    Write,
+    /// Transactional: it meets writes, and no write meets it.
+    Read,
+}
+
+/// What a write, or a transactional read, asks for.
 pub(super) struct Wanted {
-    is_transaction: bool,
+    kind: Kind,
     /// In the order of the transaction, each with its write units.
     items: Vec<(ItemKey, u32)>,
 }
@@ -70,10 +79,10 @@ pub(super) struct Wanted {
 impl Wanted {
     /// How long it has its items.
     pub(super) fn time(&self, contention: Contention) -> Duration {
-        if self.is_transaction {
-            contention.transaction
-        } else {
-            contention.write
+        match self.kind {
+            Kind::Transaction => contention.transaction,
+            Kind::Write => contention.write,
+            Kind::Read => Duration::ZERO,
         }
     }
 }
@@ -176,7 +185,7 @@ impl Holders {
             .iter()
             .map(|(item, _)| state.held.get(item).copied())
             .collect();
-        if wanted.is_transaction {
+        if wanted.kind != Kind::Write {
             let met = holders.iter().enumerate().filter(|(_, holder)| holder.is_some());
             let met: BTreeSet<_> = met.map(|(index, _)| index).collect();
             if !met.is_empty() {
@@ -196,10 +205,15 @@ impl Holders {
         if let Err(refusal) = state.pay(wanted, now) {
             return Some(Err(refusal));
         }
-        let holder = if wanted.is_transaction {
-            Holder::Transaction
-        } else {
-            Holder::Write
+        let holder = match wanted.kind {
+            Kind::Transaction => Holder::Transaction,
+            Kind::Write => Holder::Write,
+            Kind::Read => {
+                return Some(Ok(Held {
+                    holders: self.clone(),
+                    items: Vec::new(),
+                }));
+            }
         };
         let items: Vec<_> = wanted.items.iter().map(|(item, _)| item.clone()).collect();
         state.held.extend(items.iter().map(|item| (item.clone(), holder)));
@@ -233,7 +247,7 @@ impl State {
             after.insert(key, left - f64::from(*units));
         }
         if !refused.is_empty() {
-            return Err(if wanted.is_transaction {
+            return Err(if wanted.kind == Kind::Transaction {
                 Refusal::cancelled("ThrottlingError", EXCEEDED, wanted.items.len(), &refused)
             } else {
                 Refusal::single("ThrottlingException", EXCEEDED)
@@ -245,24 +259,27 @@ impl State {
     }
 }
 
-/// What an operation writes; `None`: nothing that could be held.
+/// What an operation writes, or reads in a transaction; `None`: nothing that could be held.
 pub(super) fn wanted(operation: &str, body: &str) -> Option<Wanted> {
     let request: Value = serde_json::from_str(body).ok()?;
     match operation {
         "PutItem" | "UpdateItem" | "DeleteItem" => Some(Wanted {
-            is_transaction: false,
+            kind: Kind::Write,
             items: vec![item_of(&request, 1)?],
         }),
-        "TransactWriteItems" => {
-            let writes = request.get("TransactItems")?.as_array()?.iter();
-            let items = writes.map(|write| item_of(write.as_object()?.values().next()?, 2));
-            Some(Wanted {
-                is_transaction: true,
-                items: items.collect::<Option<_>>()?,
-            })
-        }
+        "TransactWriteItems" => in_transaction(&request, Kind::Transaction, 2),
+        "TransactGetItems" => in_transaction(&request, Kind::Read, 0),
         _ => None,
     }
+}
+
+fn in_transaction(request: &Value, kind: Kind, times: u32) -> Option<Wanted> {
+    let actions = request.get("TransactItems")?.as_array()?.iter();
+    let items = actions.map(|action| item_of(action.as_object()?.values().next()?, times));
+    Some(Wanted {
+        kind,
+        items: items.collect::<Option<_>>()?,
+    })
 }
 
 fn item_of(write: &Value, times: u32) -> Option<(ItemKey, u32)> {
@@ -303,6 +320,12 @@ mod tests {
         .unwrap()
     }
 
+    fn read(sks: &[&str]) -> Wanted {
+        let get = |sk: &&str| json!({ "Get": { "TableName": "t", "Key": { "pk": { "S": "p" }, "sk": { "S": sk } } } });
+        let gets: Vec<_> = sks.iter().map(get).collect();
+        wanted("TransactGetItems", &json!({ "TransactItems": gets }).to_string()).unwrap()
+    }
+
     #[tokio::test]
     async fn a_transaction_gives_way_to_whoever_has_one_of_its_items() {
         let holders = Arc::new(Holders::default());
@@ -317,7 +340,20 @@ mod tests {
         assert_eq!(codes, ["None", "TransactionConflict"]);
         let refusal = holders.take(&write("a")).await.err().unwrap();
         assert_eq!(refusal.code, "TransactionConflictException");
+        let refusal = holders.take(&read(&["c", "b"])).await.err().unwrap();
+        assert_eq!(
+            refusal.body["CancellationReasons"][1]["Code"],
+            "TransactionConflict"
+        );
         drop(first);
+        // A read keeps nobody from writing.
+        let _read = holders
+            .take(&read(&["c", "b"]))
+            .await
+            .unwrap_or_else(|_| panic!());
+        let written = holders.take(&write("b")).await.unwrap_or_else(|_| panic!());
+        assert!(holders.take(&read(&["b"])).await.is_err());
+        drop(written);
         assert!(holders.take(&transaction(&["c", "b"])).await.is_ok());
     }
 

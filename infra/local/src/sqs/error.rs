@@ -142,6 +142,17 @@ impl ApiError {
         )
     }
 
+    pub(super) fn over_limit() -> Self {
+        Self {
+            status: 403,
+            ..Self::new(
+                "com.amazonaws.sqs#OverLimit",
+                "OverLimit",
+                "Too many messages are in flight: the queue has reached its maximum of 120000.",
+            )
+        }
+    }
+
     pub(super) fn serialization(message: impl Into<String>) -> Self {
         Self::new(
             "com.amazon.coral.service#SerializationException",

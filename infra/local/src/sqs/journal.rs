@@ -42,6 +42,8 @@ pub(super) enum Event {
         visible_at: i64,
         receive_count: u32,
         first_received_at: Option<i64>,
+        #[serde(default)]
+        received_at: Option<i64>,
     },
     /// A message was deleted, expired, or moved away.
     Removed { queue: String, seq: u64 },

@@ -399,12 +399,20 @@ fn change_visibility(store: &mut Store, name: &str, entry: &OnReceipt, now: i64)
     if message.visible_at <= now {
         return Err(ApiError::not_in_flight());
     }
+    // Of a message that an earlier state kept, only the first receive may be known.
+    let received_at = message.received_at.or(message.first_received_at).unwrap_or(now);
+    if now + seconds * 1000 > received_at + LONGEST_VISIBILITY_SECONDS * 1000 {
+        return Err(ApiError::invalid_value(format!(
+            "Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [{LONGEST_VISIBILITY_SECONDS} seconds]."
+        )));
+    }
     let event = Event::Held {
         queue: name.to_owned(),
         seq: receipt.seq,
         visible_at: now + seconds * 1000,
         receive_count: message.receive_count,
         first_received_at: message.first_received_at,
+        received_at: message.received_at,
     };
     store.commit(vec![event])?;
     Ok(json!({}))

@@ -14,6 +14,9 @@ use crate::faults::split_mix;
 /// How long a deduplication id is remembered.
 pub(super) const DEDUPLICATION_MS: i64 = 5 * 60 * 1000;
 
+/// How many messages of one queue can be in flight.
+pub(super) const MOST_IN_FLIGHT: usize = 120_000;
+
 /// How many messages one receive looks at: the ten that it may give, and those that go to the dead-letter
 /// queue before them.
 const CANDIDATES: usize = 256;
@@ -35,6 +38,9 @@ pub(super) struct Message {
     pub(super) visible_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) first_received_at: Option<i64>,
+    /// When it was last received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) received_at: Option<i64>,
     pub(super) receive_count: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) group: Option<String>,
@@ -180,19 +186,30 @@ impl Queue {
     }
 
     /// Changes when, and how often received, a message is.
-    pub(super) fn hold(
-        &mut self,
-        seq: u64,
-        visible_at: i64,
-        receive_count: u32,
-        first_received_at: Option<i64>,
-    ) {
+    pub(super) fn hold(&mut self, seq: u64, change: impl FnOnce(&mut Message)) {
         if let Some(mut message) = self.remove(seq) {
-            message.visible_at = visible_at;
-            message.receive_count = receive_count;
-            message.first_received_at = first_received_at;
+            change(&mut message);
             self.insert(message);
         }
+    }
+
+    /// How many messages more can be in flight.
+    pub(super) fn room_in_flight(&self, now: i64) -> usize {
+        // Where fewer are kept, no more can be in flight: the usual case is not counted.
+        if self.messages.len() < MOST_IN_FLIGHT {
+            return MOST_IN_FLIGHT;
+        }
+        MOST_IN_FLIGHT.saturating_sub(self.in_flight(now))
+    }
+
+    fn in_flight(&self, now: i64) -> usize {
+        let later = self.by_visibility.range((now + 1, 0)..);
+        let received = later.filter(|(_, seq)| {
+            self.messages
+                .get(seq)
+                .is_some_and(|message| message.receive_count > 0)
+        });
+        received.count()
     }
 
     /// The messages that are older than the retention period.
@@ -253,19 +270,54 @@ impl Queue {
 
     pub(super) fn depth(&self, now: i64) -> QueueDepth {
         let visible = self.by_visibility.range(..=(now, u64::MAX)).count();
-        let in_flight = self
-            .by_visibility
-            .range((now + 1, 0)..)
-            .filter(|(_, seq)| {
-                self.messages
-                    .get(seq)
-                    .is_some_and(|message| message.receive_count > 0)
-            })
-            .count();
+        let in_flight = self.in_flight(now);
         QueueDepth {
             visible,
             in_flight,
             delayed: self.messages.len() - visible - in_flight,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_760_000_000_000;
+
+    fn message(seq: u64, receive_count: u32, visible_at: i64) -> Message {
+        Message {
+            seq,
+            id: String::new(),
+            body: String::new(),
+            attributes: BTreeMap::new(),
+            trace_header: None,
+            sent_at: NOW,
+            visible_at,
+            first_received_at: None,
+            received_at: None,
+            receive_count,
+            group: None,
+            deduplication_id: None,
+            sequence_number: None,
+            dead_letter_source: None,
+            is_twin: false,
+        }
+    }
+
+    #[test]
+    fn a_hundred_and_twenty_thousand_are_in_flight_at_most() {
+        let attributes = QueueAttributes::check(BTreeMap::new()).unwrap();
+        let mut queue = Queue::new(NOW, NOW, attributes, BTreeMap::new());
+        for seq in 0..119_999 {
+            queue.insert(message(seq, 1, NOW + 1_000));
+        }
+        // Neither what waits nor what is delayed is in flight.
+        queue.insert(message(119_999, 0, NOW));
+        queue.insert(message(120_000, 0, NOW + 1_000));
+        assert_eq!(queue.room_in_flight(NOW), 1);
+        queue.insert(message(120_001, 1, NOW + 1_000));
+        assert_eq!(queue.room_in_flight(NOW), 0);
+        assert_eq!(queue.room_in_flight(NOW + 1_000), MOST_IN_FLIGHT);
     }
 }

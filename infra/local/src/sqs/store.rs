@@ -165,9 +165,14 @@ impl Store {
                 visible_at,
                 receive_count,
                 first_received_at,
+                received_at,
             } => {
-                self.queue_mut(&queue)?
-                    .hold(seq, visible_at, receive_count, first_received_at);
+                self.queue_mut(&queue)?.hold(seq, |message| {
+                    message.visible_at = visible_at;
+                    message.receive_count = receive_count;
+                    message.first_received_at = first_received_at;
+                    message.received_at = received_at;
+                });
             }
             Event::Removed { queue, seq } => {
                 self.queue_mut(&queue)?.remove(seq);

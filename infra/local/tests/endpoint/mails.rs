@@ -1,10 +1,10 @@
 //! Mails as they are kept, and as they are refused.
 
-use aws_sdk_sesv2::types::{EmailContent, RawMessage};
+use aws_sdk_sesv2::types::{Body, Destination, EmailContent, Message as Mail, MessageHeader, RawMessage};
 use jiff::SignedDuration;
 use oubli_local::ses::{Recipients, Refusal};
 
-use super::support::{START, ephemeral, ses, simple_mail};
+use super::support::{START, content, ephemeral, ses, simple_mail};
 
 #[tokio::test]
 async fn mails_are_kept_as_they_would_travel() {
@@ -59,6 +59,73 @@ async fn mails_are_kept_as_they_would_travel() {
         "Date: Thu, 09 Oct 2025 08:53:20 +0000\r\n",
     ] {
         assert!(eml.contains(line), "{line:?} is not in {eml}");
+    }
+}
+
+#[tokio::test]
+async fn recipients_and_headers_have_their_limits() {
+    let (engines, _) = ephemeral().await;
+    let client = ses(&engines);
+    let identity = client.create_email_identity().email_identity("me@solo.example");
+    identity.send().await.unwrap();
+    let to = |count: usize| {
+        let addresses = (0..count).map(|number| format!("a{number}@example.org"));
+        let destination = Destination::builder().set_to_addresses(Some(addresses.collect()));
+        simple_mail(&client, "me@solo.example", "a@example.org")
+            .destination(destination.build())
+            .send()
+    };
+    to(50).await.unwrap();
+    assert!(
+        to(51)
+            .await
+            .unwrap_err()
+            .into_service_error()
+            .is_message_rejected()
+    );
+    let accented = simple_mail(&client, "me@solo.example", "zoé@example.org")
+        .send()
+        .await;
+    assert!(
+        accented
+            .unwrap_err()
+            .into_service_error()
+            .is_bad_request_exception()
+    );
+
+    let with = |headers: Vec<(String, String)>| {
+        let headers = headers.into_iter().map(|(name, value)| {
+            let header = MessageHeader::builder().name(name).value(value);
+            header.build().unwrap()
+        });
+        let body = Body::builder().text(content("x")).build();
+        let mail = Mail::builder().subject(content("x")).body(body);
+        let mail = mail.set_headers(Some(headers.collect())).build();
+        simple_mail(&client, "me@solo.example", "a@example.org")
+            .content(EmailContent::builder().simple(mail).build())
+            .send()
+    };
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let many = |count: usize| {
+        (0..count)
+            .map(|number| header(&format!("X-{number}"), "x"))
+            .collect()
+    };
+    with(many(15)).await.unwrap();
+    with(vec![header(&"X".repeat(126), &"v".repeat(870))])
+        .await
+        .unwrap();
+    for wrong in [
+        many(16),
+        vec![header(&"X".repeat(127), "v")],
+        vec![header("X-Name", &"v".repeat(871))],
+        vec![header("X-Name", "")],
+        vec![header("X-Name", "été")],
+        vec![header("X:Name", "v")],
+        vec![header("X-Name", "v\r\nBcc: b@example.org")],
+    ] {
+        let refused = with(wrong).await.unwrap_err().into_service_error();
+        assert!(refused.is_bad_request_exception());
     }
 }
 

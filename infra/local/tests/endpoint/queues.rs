@@ -217,6 +217,69 @@ async fn batches_answer_for_each_entry_and_limits_are_exact() {
 }
 
 #[tokio::test]
+async fn a_receive_hides_a_message_for_twelve_hours_in_all() {
+    const TWELVE_HOURS: i32 = 43_200;
+    let (engines, clock) = ephemeral().await;
+    let client = sqs(&engines);
+    let url = queue(
+        &client,
+        "work",
+        &[(QueueAttributeName::VisibilityTimeout, "3600")],
+    )
+    .await;
+    send(&client, &url, "long").await;
+    let received = receive(&client, &url).await;
+    let handle = received[0].receipt_handle().unwrap();
+    let hide = |handle: &str, seconds: i32| {
+        let request = client.change_message_visibility().queue_url(&url);
+        request.receipt_handle(handle).visibility_timeout(seconds).send()
+    };
+    hide(handle, TWELVE_HOURS).await.unwrap();
+    let over = hide(handle, TWELVE_HOURS + 1).await.unwrap_err();
+    assert_eq!(over.code(), Some("InvalidParameterValue"));
+    clock.advance(SignedDuration::from_hours(1));
+    let over = hide(handle, TWELVE_HOURS - 3_599).await.unwrap_err();
+    assert_eq!(over.code(), Some("InvalidParameterValue"));
+    assert!(over.message().unwrap().contains("Total VisibilityTimeout"));
+    hide(handle, TWELVE_HOURS - 3_600).await.unwrap();
+    // The next receive begins anew.
+    clock.advance(SignedDuration::from_hours(11));
+    let received = receive(&client, &url).await;
+    hide(received[0].receipt_handle().unwrap(), TWELVE_HOURS)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_names_its_entries() {
+    let (engines, _) = ephemeral().await;
+    let client = sqs(&engines);
+    let url = queue(&client, "work", &[]).await;
+    let batch = |ids: Vec<String>| {
+        let entries = ids.into_iter().map(|id| {
+            let entry = SendMessageBatchRequestEntry::builder().id(id).message_body("x");
+            entry.build().unwrap()
+        });
+        let request = client.send_message_batch().queue_url(&url);
+        request.set_entries(Some(entries.collect())).send()
+    };
+    batch(vec!["x".repeat(80)]).await.unwrap();
+    for wrong in ["x".repeat(81), "a.b".to_owned(), String::new()] {
+        let refused = batch(vec![wrong]).await.unwrap_err().into_service_error();
+        assert!(refused.is_invalid_batch_entry_id());
+    }
+    let refused = batch((0..11).map(|number| number.to_string()).collect()).await;
+    assert!(
+        refused
+            .unwrap_err()
+            .into_service_error()
+            .is_too_many_entries_in_batch_request()
+    );
+    let refused = batch(Vec::new()).await.unwrap_err().into_service_error();
+    assert!(refused.is_empty_batch_request());
+}
+
+#[tokio::test]
 async fn a_fifo_group_keeps_its_order_and_stands_still_while_a_message_is_in_flight() {
     let (engines, clock) = ephemeral().await;
     let client = sqs(&engines);

@@ -14,6 +14,10 @@ use crate::ses::{ApiError, Refusal, State};
 
 /// The most recipients of one mail.
 const MOST_RECIPIENTS: usize = 50;
+/// The most headers of one's own, and the longest name and value of one, in characters.
+const MOST_HEADERS: usize = 15;
+const LONGEST_HEADER_NAME: usize = 126;
+const LONGEST_HEADER_VALUE: usize = 870;
 /// What SES v2 takes, headers and encodings included.
 const LARGEST_MAIL_BYTES: usize = 40 * 1024 * 1024;
 
@@ -175,18 +179,30 @@ fn check_recipients(recipients: &[String]) -> Result<(), ApiError> {
     }
 }
 
-/// A line end in a header would let its writer add headers.
+/// A line end in a header would let its writer add headers. The rest is what `MessageHeader` allows.
 fn check_headers(headers: &[(String, String)], subject: &str, from: &str) -> Result<(), ApiError> {
     let breaks = |text: &str| text.contains(['\r', '\n']);
-    let name_is_wrong =
-        |name: &str| name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
-    if breaks(subject)
-        || breaks(from)
-        || headers
-            .iter()
-            .any(|(name, value)| name_is_wrong(name) || breaks(value))
-    {
+    if breaks(subject) || breaks(from) {
         return Err(ApiError::bad_request("a header must be one line"));
     }
-    Ok(())
+    if headers.len() > MOST_HEADERS {
+        return Err(ApiError::bad_request("there are more than 15 headers"));
+    }
+    let is_name = |name: &str| {
+        (1..=LONGEST_HEADER_NAME).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':')
+    };
+    let is_value = |value: &str| {
+        (1..=LONGEST_HEADER_VALUE).contains(&value.len())
+            && value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    };
+    match headers
+        .iter()
+        .find(|(name, value)| !is_name(name) || !is_value(value))
+    {
+        Some(_) => Err(ApiError::bad_request(
+            "a header has a name of 1 to 126 and a value of 1 to 870 printable ASCII characters",
+        )),
+        None => Ok(()),
+    }
 }

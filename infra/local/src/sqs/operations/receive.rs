@@ -57,12 +57,19 @@ pub(in crate::sqs) fn receive(
         "WaitTimeSeconds",
     )?;
     let redrive = attributes.redrive().cloned();
+    let queue = store.queue(&name)?;
+    let room = queue.room_in_flight(now);
+    // A long poll of a full queue, and any of a FIFO one, answers that there is nothing.
+    if room == 0 && wait == 0 && !queue.is_fifo() {
+        return Err(ApiError::over_limit());
+    }
+    let most = usize::try_from(most).unwrap_or(1).min(room);
 
     let mut events = Vec::new();
     let mut taken = Vec::new();
     let mut moved = false;
     for seq in store.queue(&name)?.candidates(now, context.fault) {
-        if taken.len() >= usize::try_from(most).unwrap_or(1) {
+        if taken.len() >= most {
             break;
         }
         let Some(message) = store.queue(&name)?.message(seq).cloned() else {
@@ -78,6 +85,7 @@ pub(in crate::sqs) fn receive(
                 visible_at: now,
                 receive_count: 0,
                 first_received_at: None,
+                received_at: None,
                 dead_letter_source: Some(name.clone()),
                 ..message
             };
@@ -103,6 +111,7 @@ pub(in crate::sqs) fn receive(
             visible_at: now + visibility * 1000,
             receive_count: message.receive_count + 1,
             first_received_at: message.first_received_at.or(Some(now)),
+            received_at: Some(now),
             ..message
         };
         events.push(Event::Held {
@@ -111,6 +120,7 @@ pub(in crate::sqs) fn receive(
             visible_at: message.visible_at,
             receive_count: message.receive_count,
             first_received_at: message.first_received_at,
+            received_at: message.received_at,
         });
         taken.push(message);
     }

@@ -98,6 +98,7 @@ pub(super) fn send(store: &mut Store, name: &str, entry: SendMessage, now: i64) 
         sent_at: now,
         visible_at: now + delay * 1000,
         first_received_at: None,
+        received_at: None,
         receive_count: 0,
         group: entry.message_group_id,
         deduplication_id,

@@ -38,18 +38,36 @@ done
 # the same on every endpoint.
 wanted=(archives:: documents:: export:: large:: mails:: selections:: anonymise::gate anonymise::shelves anonymise::traces
     restore::round_trips restore::parts restore::uploads)
+# Of the faults what injects none: messages that come twice, in any order, or too late. Of security what reads and
+# writes objects and tables.
+without_faults=(duplicates:: contention::two_members poison::messages_about)
+security=(tenants:: restores::)
 if [ "${1:-}" = --all ]; then
-    wanted=()
+    wanted=() without_faults=() security=()
 fi
 # A name that fits no test any more would leave it out without a word.
-tests=$(cargo test --quiet --locked -p oubli-tests --test acceptance -- --list)
-for name in "${wanted[@]}"; do
-    grep -q "^$name" <<<"$tests" || { echo "ministack: no test begins with $name" >&2; exit 1; }
-done
+check_names() {
+    local tests name binary=$1
+    shift
+    tests=$(cargo test --quiet --locked -p oubli-tests --test "$binary" -- --list)
+    for name in "$@"; do
+        grep -q "^$name" <<<"$tests" || { echo "ministack: no test of $binary begins with $name" >&2; exit 1; }
+    done
+}
+check_names acceptance "${wanted[@]}"
+check_names faults "${without_faults[@]}"
+check_names security "${security[@]}"
+# The known differences of MiniStack, where a test takes another answer: it refuses the receipt handle of a
+# message that is gone, which SQS takes (tests/faults/world.rs); it shows no mails, nor where objects lie, and its
+# clock cannot be moved: what needs that, or a fault, or a call that is held, is left out and told below, the model
+# among it, of which every sequence moves the clock.
 export OUBLI_TEST_AWS_ENDPOINT="$endpoint" OUBLI_TEST_LEFT_OUT="$PWD/target/ci/left-out.txt"
 rm -f "$OUBLI_TEST_LEFT_OUT"
 cargo test --locked -p oubli-tests --test conformance
 cargo test --locked -p oubli-tests --test acceptance -- "${wanted[@]}"
+cargo test --locked -p oubli-tests --test faults -- "${without_faults[@]}"
+cargo test --locked -p oubli-tests --test security -- "${security[@]}"
+[ "${1:-}" != --all ] || cargo test --locked -p oubli-tests --test model
 if [ -e "$OUBLI_TEST_LEFT_OUT" ]; then
     echo "left out, in part or whole, since they need the embedded engines:"
     sort -u "$OUBLI_TEST_LEFT_OUT"

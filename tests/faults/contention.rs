@@ -129,7 +129,7 @@ async fn a_stop_leaves_what_has_begun_to_its_end() {
 /// Both may ask; one run, one mail.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_members_who_retry_or_stop_at_once_have_one_effect() {
-    let Some(world) = World::start().await else { return };
+    let world = World::anywhere().await;
     let action = world.start_export(&["absent".to_owned()]).await;
     world.settle(&mut Feed::plain(), &[&action]).await;
     let (one, two) = join(world.ask(&action, "retry"), world.ask(&action, "retry")).await;
@@ -146,7 +146,9 @@ async fn two_members_who_retry_or_stop_at_once_have_one_effect() {
     assert_eq!(statuses, [StatusCode::ACCEPTED, StatusCode::CONFLICT]);
     world.settle(&mut Feed::twice(4), &[&action]).await;
     assert_eq!(world.stack.action(&action).await["state"], "stopped");
-    assert_eq!(world.mails_about(&action), 1);
+    if world.stack.engines().is_some() {
+        assert_eq!(world.mails_about(&action), 1);
+    }
 }
 
 /// A planner that puts failed items back stands still at each of its writes while the member stops

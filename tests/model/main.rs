@@ -146,8 +146,9 @@ impl Field {
 
 #[test]
 fn oubli_does_what_a_plain_model_does() {
-    if std::env::var_os("OUBLI_TEST_AWS_ENDPOINT").is_some() {
-        eprintln!("passed over: another endpoint's clock cannot be moved");
+    // Each sequence holds workers at single calls, and moves the clock of the engines.
+    if oubli_tests::is_elsewhere() {
+        oubli_tests::left_out();
         return;
     }
     let begin = number("OUBLI_MODEL_SEED").unwrap_or(1);

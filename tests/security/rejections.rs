@@ -52,13 +52,15 @@ fn nothing_else_is_open_than_health_document_problems_and_keys() {
 async fn every_operation_refuses_every_wrong_token_first() {
     let stack = Stack::start().await;
     let nobody = stack.nobody();
-    let forged = forged::all(&stack);
-    assert!(forged.len() > 50);
-    let mut asked = 0;
+    let (mut asked, mut operations) = (0, 0);
     for operation in operations::all() {
         if operation.need == Need::Nothing {
             continue;
         }
+        operations += 1;
+        // Made for each anew: on another endpoint the clock goes on, and what is not yet valid would become so.
+        let forged = forged::all(&stack);
+        assert!(forged.len() > 50);
         for wrong in &forged {
             let mut headers = ALSO_WRONG.to_vec();
             let values = wrong.authorization.iter();
@@ -90,7 +92,8 @@ async fn every_operation_refuses_every_wrong_token_first() {
             asked += 1;
         }
     }
-    assert_eq!(asked, forged.len() * 33);
+    assert_eq!(operations, 33);
+    assert!(asked > 50 * operations);
 }
 
 #[tokio::test]

@@ -188,6 +188,7 @@ async fn the_published_keys_tell_nothing_else() {
             "id",
             "public_key_der",
             "public_key_pem",
+            "sha256",
             "state"
         ]
     );

@@ -37,10 +37,15 @@ pub const START: &str = "2026-11-21T12:00:00Z";
 
 static STACKS: AtomicU32 = AtomicU32::new(0);
 
+/// Whether another endpoint of AWS is tested than the embedded engines.
+pub fn is_elsewhere() -> bool {
+    std::env::var_os("OUBLI_TEST_AWS_ENDPOINT").is_some()
+}
+
 /// Tells that the running test leaves something out, because it needs the embedded engines: faults, the clock,
 /// a record of the calls, the mails.
 #[expect(clippy::print_stderr, reason = "it is told beside the results of the tests")]
-fn left_out() {
+pub fn left_out() {
     let current = std::thread::current();
     // A test is run by a thread of its name.
     let test = current.name().unwrap_or("a test");
@@ -81,8 +86,12 @@ impl Stack {
         Self::start_with(options).await
     }
 
-    /// Starts a stack with a clock, queues or a state of one's own.
+    /// Starts a stack with a clock, queues or a state of one's own: on the embedded engines, whatever else is
+    /// tested.
     pub async fn start_with(options: RunnerOptions) -> Self {
+        if is_elsewhere() && options.elsewhere.is_none() {
+            left_out();
+        }
         let runner = Runner::start(options).await.unwrap();
         seeding::seed_tenants(&runner).await.unwrap();
         // Redirects are answers to be looked at.

@@ -80,9 +80,39 @@ impl World {
 
     /// What is in a bucket (`archives`, `documents`, `uploads`).
     pub(crate) async fn stored(&self, bucket: &str) -> Vec<StoredItem> {
-        let all = self.engines().s3().inventory().await.unwrap();
+        let Some(engines) = self.stack.runner.engines() else {
+            return self.listed(bucket).await;
+        };
+        let all = engines.s3().inventory().await.unwrap();
         let here = |item: &StoredItem| item.bucket.contains(bucket);
         all.into_iter().filter(here).collect()
+    }
+
+    /// The objects of a bucket, as another endpoint lists them; it does not show where it keeps them.
+    async fn listed(&self, bucket: &str) -> Vec<StoredItem> {
+        let bucket = self.setting(&format!("OUBLI_{}_BUCKET", bucket.to_uppercase()));
+        let pages = self
+            .objects
+            .list_objects_v2()
+            .bucket(bucket)
+            .into_paginator()
+            .send();
+        let pages: Vec<_> = pages.try_collect().await.unwrap();
+        let objects = pages
+            .into_iter()
+            .flat_map(|page| page.contents.unwrap_or_default());
+        objects
+            .map(|object| StoredItem {
+                bucket: bucket.to_owned(),
+                key: object.key.unwrap(),
+                kind: StoredKind::Version {
+                    id: String::new(),
+                    is_latest: true,
+                    is_delete_marker: false,
+                },
+                paths: Vec::new(),
+            })
+            .collect()
     }
 
     /// That no message was needed more often than four times: once, and three times again.
@@ -110,8 +140,11 @@ impl World {
             ["done", "failed", "skipped"].map(in_state),
             [want.done, want.failed, want.skipped]
         );
-        let mails = self.mails_about(action);
-        assert!(want.mails.contains(&mails), "{mails} mails about {action}");
+        // Another endpoint does not show what it sent.
+        if self.stack.runner.engines().is_some() {
+            let mails = self.mails_about(action);
+            assert!(want.mails.contains(&mails), "{mails} mails about {action}");
+        }
         items
     }
 
